@@ -1,0 +1,55 @@
+# make up     start cortex with the bundled demo model        (ARGS="--http 127.0.0.1:8080" passes flags through)
+# make test   everything that needs no GPU
+# make check  format, lint, types, import contracts
+# make bench  measure, print tables, write build/bench/*.json
+export PYTHONSAFEPATH := 1
+unexport PYTHONDONTWRITEBYTECODE
+PYTHON ?= python3.11
+PIP := .venv/bin/python -m pip --disable-pip-version-check
+UV := .venv/bin/uv pip install -q --compile-bytecode --python .venv/bin/python -c constraints.txt
+PACKAGES := protocol broker edge neuron deploy
+
+.PHONY: up setup test check format bench wheel clean
+up: .venv/ready
+	@exec .venv/bin/cortex up $(ARGS)
+
+setup: .venv/ready .types/ready
+
+# uv does not read pip's find-links, where a machine may keep its own torch: pass them on.
+.venv/ready: pyproject.toml constraints.txt
+	test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	$(PIP) install -q -c constraints.txt uv
+	set -e; links=$$($(PIP) config list | sed -n "s/^.*find-links='\(.*\)'$$/\1/p" | head -1); \
+	export UV_FIND_LINKS="$${UV_FIND_LINKS:-$$links}"; \
+	test "$$(uname -s)" != Linux || command -v nvidia-smi >/dev/null \
+	  || $(UV) torch==2.13.0+cpu || $(UV) torch==2.13.0 --torch-backend cpu; \
+	$(UV) -e '.[dev]'
+	touch $@
+
+# Type checkers do not follow setuptools' editable import hook: show them the mapping as links.
+.types/ready: Makefile
+	mkdir -p .types/cortex
+	for p in $(PACKAGES); do ln -sfn ../../$$p .types/cortex/$$p; done
+	touch $@
+
+test: setup
+	.venv/bin/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+check: setup
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy $(foreach p,$(PACKAGES),-p cortex.$(p))
+	.venv/bin/lint-imports --no-logo
+
+format: setup
+	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix .
+
+bench: setup
+	.venv/bin/python -m pytest -m bench -n 0 -s --timeout 900 tests/bench $(ARGS)
+
+wheel: setup
+	.venv/bin/uv build --wheel --out-dir build/dist .
+
+clean:
+	rm -rf .venv .types build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,57 @@
+"""Plain values that several messages carry: usage, timings, devices, models.
+
+Units are in the names: `_ms` milliseconds, `_bytes` bytes; token counts are plain integers.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+Count = Annotated[int, Meta(ge=0)]
+Name = Annotated[str, Meta(min_length=1, max_length=128)]
+
+FinishReason = Literal["stop", "length", "tool_calls", "cancelled"]
+DeviceKind = Literal["cpu", "cuda", "sim"]
+ModelState = Literal["cold", "loading", "hot", "draining", "asleep", "failed"]
+Phase = Literal["starting", "loading", "idle", "prefill", "decode"]
+
+
+class Usage(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Tokens of one request; `prompt` includes `cached`, `completion` includes `reasoning`."""
+
+    prompt: Count = 0
+    completion: Count = 0
+    cached: Count = 0
+    reasoning: Count = 0
+
+
+class Timings(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where the neuron spent a request's time."""
+
+    wait_ms: float = 0.0
+    prefill_ms: float = 0.0
+    decode_ms: float = 0.0
+
+
+class Device(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One accelerator, or the whole CPU, as its own process measured it."""
+
+    kind: DeviceKind
+    index: Count = 0
+    name: str = ""
+    memory_bytes: Count = 0
+    free_bytes: Count = 0
+
+
+class Model(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A model as one device holds it. `slots` is how many requests it runs at once; a hint, never a promise."""
+
+    id: Name
+    state: ModelState
+    slots: Count = 0
+    context: Count = 0
+    footprint_bytes: Count = 0
+    capabilities: tuple[str, ...] = ()
+    detail: str = ""

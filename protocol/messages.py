@@ -189,7 +189,7 @@ class Heartbeat(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """From the pulse thread, about the device thread whose routing id is `route`.
 
     `turn` counts turns of the device thread's loop, `busy_ms` is how long the present one lasts. `live` names the
-    requests it has in hand as of that turn.
+    attempts it has in hand as of that turn, as (request, attempt).
     """
 
     route: Route
@@ -198,7 +198,7 @@ class Heartbeat(Struct, frozen=True, kw_only=True, omit_defaults=True):
     busy_ms: Ms = 0
     stalled: bool = False
     detail: str = ""
-    live: tuple[str, ...] = ()
+    live: tuple[tuple[str, int], ...] = ()
     free_bytes: int = 0
     tokens: int = 0
 

@@ -1,0 +1,190 @@
+"""The requests that the broker has in hand: each is in exactly one place, and leaves exactly once.
+
+Knows how a request moves (wait, go to a neuron, come back, be abandoned, end), what the edge and the neuron are told
+then, and that a slot is given back on every way out. Does not know why it moves: that is the core's business.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from cortex.broker.events import Effect, ToEdge, ToNeuron
+from cortex.broker.fleet import Edge, Neuron
+from cortex.broker.lifecycle import State, Trigger, after
+from cortex.broker.waiting import Key, Waiting
+from cortex.protocol import messages as m
+from cortex.protocol.faults import Fault
+from cortex.protocol.frames import Frame
+
+REMEMBERED = 4096
+"""Ended attempts whose late duplicates are recognised."""
+
+
+@dataclass(slots=True)
+class Request:
+    """One attempt at one request. `missing` counts the beats of its neuron that did not name it."""
+
+    key: Key
+    edge: Edge
+    submit: m.Submit
+    payload: tuple[Frame, ...]
+    arrived: float
+    deadline: float
+    state: State = State.WAITING
+    neuron: Neuron | None = None
+    sent: float = 0.0
+    missing: int = 0
+
+    @property
+    def model(self) -> str:
+        return self.submit.model
+
+    def on(self, trigger: Trigger) -> None:
+        self.state = after(self.state, trigger)
+
+
+class Requests:
+    """The book. Effects go to the list that the core hands out."""
+
+    def __init__(self, effects: list[Effect]) -> None:
+        self.live: dict[Key, Request] = {}
+        self.waiting = Waiting()
+        self.submitted = 0
+        self.ended: Counter[str] = Counter()
+        self._ended_keys: dict[Key, None] = {}
+        self._effects = effects
+
+    def has_ended(self, key: Key) -> bool:
+        """Whether this attempt ended not long ago."""
+        return key in self._ended_keys
+
+    def add(self, key: Key, edge: Edge, submit: m.Submit, payload: tuple[Frame, ...], now: float) -> Request:
+        """Take a request in; it waits until it is dispatched or ended."""
+        deadline = now + submit.queue_ms / 1000
+        request = Request(key, edge, submit, payload, now, deadline)
+        self.submitted += 1
+        self.live[key] = request
+        edge.requests.add(key)
+        self.waiting.add(request.model, key, deadline)
+        return request
+
+    def dispatch(self, request: Request, neuron: Neuron, now: float) -> None:
+        """Send it to a neuron, taking one of its slots."""
+        request.on(Trigger.DISPATCHED)
+        self.waiting.remove(request.model, request.key)
+        request.neuron, request.sent, request.missing = neuron, now, 0
+        neuron.assign(request.key, request.model)
+        submit = request.submit
+        message = m.Generate(
+            request=submit.request,
+            attempt=submit.attempt,
+            edge=request.edge.route,
+            model=submit.model,
+            wait_ms=submit.waited_ms + int((now - request.arrived) * 1000),
+            prefix=submit.prefix,
+        )
+        self._effects.append(ToNeuron(neuron.route, message, request.payload))
+
+    def accepted(self, request: Request, message: m.Accepted) -> None:
+        """Its neuron runs it; the broker need not keep the prompt any longer."""
+        request.on(Trigger.ACCEPTED)
+        request.payload = ()
+        self._tell(request, message)
+
+    def put_back(self, request: Request) -> None:
+        """To the front of the queue: no attempt was spent."""
+        request.on(Trigger.RETURNED)
+        self._release(request)
+        self.waiting.add(request.model, request.key, request.deadline, front=True)
+
+    def abandon(self, request: Request) -> None:
+        """Nobody waits for it: forget it, or have its neuron stop first."""
+        if request.state is State.WAITING:
+            self.end(request, None)
+        elif request.state is not State.CANCELLING:
+            request.on(Trigger.ABANDONED)
+            self.cancel(request)
+
+    def cancel(self, request: Request) -> None:
+        """Tell its neuron to stop (again)."""
+        assert request.neuron is not None
+        name, attempt = request.key
+        self._effects.append(ToNeuron(request.neuron.route, m.Cancel(request=name, attempt=attempt)))
+
+    def give_up(self, request: Request, fault: Fault) -> None:
+        """Fail it towards the edge, but keep its slot until the neuron has let go."""
+        if request.state is not State.CANCELLING:
+            self._tell(request, m.Failed(request=request.key[0], attempt=request.key[1], fault=fault))
+            self.abandon(request)
+
+    def drop(self, request: Request, fault: Fault) -> None:
+        """Its neuron has it no longer: put it back if it was never accepted, fail it if it was."""
+        if request.state is State.ASSIGNED:
+            self.put_back(request)
+        else:
+            self.end(request, m.Failed(request=request.key[0], attempt=request.key[1], fault=fault))
+
+    def refuse(self, request: Request, fault: Fault) -> None:
+        self.end(request, m.Refused(request=request.key[0], attempt=request.key[1], fault=fault))
+
+    def end(
+        self,
+        request: Request,
+        terminal: m.Finished | m.Failed | m.Refused | None,
+        payload: tuple[Frame, ...] = (),
+    ) -> None:
+        """The one way out: tell whoever still listens, free the slot or the place, forget."""
+        outcome = "cancelled"
+        if terminal is not None and request.state is not State.CANCELLING:
+            outcome = type(terminal).__name__.lower()
+            self._tell(request, terminal, payload)
+        if request.state is State.WAITING:
+            self.waiting.remove(request.model, request.key)
+        request.on(Trigger.ENDED)
+        self._release(request)
+        del self.live[request.key]
+        request.edge.requests.discard(request.key)
+        self.ended[outcome] += 1
+        self._ended_keys[request.key] = None
+        if len(self._ended_keys) > REMEMBERED:
+            del self._ended_keys[next(iter(self._ended_keys))]
+
+    def answer(self, request: Request) -> None:
+        """Tell the edge where its request stands."""
+        name, attempt = request.key
+        if request.state is State.RUNNING:
+            self._tell(request, m.Accepted(request=name, attempt=attempt))
+        elif request.state is not State.CANCELLING:
+            waits = request.state is State.WAITING
+            position = self.waiting.position(request.model, request.key) if waits else 0
+            self._tell(request, m.Queued(request=name, attempt=attempt, position=position))
+
+    def _tell(
+        self,
+        request: Request,
+        message: m.Queued | m.Accepted | m.Finished | m.Failed | m.Refused,
+        payload: tuple[Frame, ...] = (),
+    ) -> None:
+        session = request.neuron.session if request.neuron is not None else None
+        self._effects.append(ToEdge(request.edge.route, message, payload, session))
+
+    def _release(self, request: Request) -> None:
+        if request.neuron is not None:
+            request.neuron.release(request.key)
+            request.neuron = None
+
+    def check(self) -> None:
+        """Assert that every request is in exactly one place."""
+        assert self.submitted == len(self.live) + sum(self.ended.values()), "a request ended never or twice"
+        waiting = 0
+        for key, request in self.live.items():
+            if request.state is State.WAITING:
+                waiting += 1
+                assert key in self.waiting, f"{key} waits in no queue"
+                assert request.neuron is None, f"{key} waits and holds a slot"
+            else:
+                assert request.neuron is not None, f"{key} is {request.state} nowhere"
+                assert key in request.neuron.assigned, f"{key} holds no slot"
+            assert key in request.edge.requests, f"{key} is not its edge's"
+        assert waiting == len(self.waiting), "a ghost waits"

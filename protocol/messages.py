@@ -298,7 +298,8 @@ class NeuronStatus(Struct, frozen=True, kw_only=True, omit_defaults=True):
     phase: str = ""
     detail: str = ""
     seen_ms: Ms = 0
-    running: int = 0
+    load: dict[str, int] = {}
+    """Requests in hand, by model."""
     models: tuple[Model, ...] = ()
     tokens_per_s: float = 0.0
 

@@ -1,0 +1,1 @@
+"""cortex-ctl: an operator's questions and commands to a broker. Knows the protocol and nothing of the broker."""

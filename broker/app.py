@@ -1,0 +1,201 @@
+"""The broker's rim: three ROUTER sockets, one poll loop, one clock read a turn.
+
+Frames become events, effects become frames. Token frames pass from the neuron plane to the edge plane by their header
+alone. A peer that does not take its mail gets a bounded backlog; past its bound the core is told that it is gone.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import zmq
+
+from cortex.broker import control
+from cortex.broker.core import Broker
+from cortex.broker.events import (
+    EdgeUnreachable,
+    Effect,
+    Event,
+    FromEdge,
+    FromNeuron,
+    NeuronUnreachable,
+    ToEdge,
+)
+from cortex.broker.mail import Mail, Socket
+from cortex.broker.metrics import BrokerMetrics
+from cortex.protocol import WIRE_VERSION
+from cortex.protocol.codec import WireError, decode
+from cortex.protocol.faults import Code, Fault
+from cortex.protocol.frames import HEADER, SESSION_BYTES, UnknownKindError, pack, unpack
+from cortex.protocol.kit.signals import Stop
+from cortex.protocol.kit.sockets import Plane, bind, open_socket
+from cortex.protocol.messages import CommandFailed, Kind, StatusQuery, Unsupported
+
+log = logging.getLogger("cortex.broker")
+
+DRAIN = 256
+"""Messages taken from one plane before the others get their turn."""
+TICK_S = 0.25
+METRICS_S = 1.0
+RETRY_S = 0.002
+DELTAS = bytes((WIRE_VERSION, Kind.DELTAS))
+RELAY_FRAMES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    edge: str
+    neuron: str
+    ctl: str
+
+
+class BrokerApp:
+    """Sockets round a core. `run()` returns after a stop was requested."""
+
+    def __init__(
+        self,
+        context: zmq.Context[Socket],
+        core: Broker,
+        endpoints: Endpoints,
+        stop: Stop,
+        *,
+        expected: tuple[str, ...] = (),
+        metrics: BrokerMetrics | None = None,
+        insecure_open: bool = False,
+    ) -> None:
+        self.core = core
+        self._session = os.urandom(SESSION_BYTES)
+        self._stop = stop
+        self._expected = expected
+        self._metrics = metrics
+        self._next_metrics = 0.0
+        self._next_tick = 0.0
+
+        def router(plane: Plane, endpoint: str) -> Socket:
+            socket = open_socket(context, zmq.ROUTER, plane)
+            bind(socket, endpoint, insecure_open=insecure_open)
+            return socket
+
+        self._edges = Mail(router(Plane.EDGE, endpoints.edge), EdgeUnreachable)
+        self._neurons = Mail(router(Plane.NEURON, endpoints.neuron), NeuronUnreachable)
+        self._ctl = router(Plane.CTL_SERVER, endpoints.ctl)
+        self._poller = zmq.Poller()
+        for socket in (self._edges.socket, self._neurons.socket, self._ctl):
+            self._poller.register(socket, zmq.POLLIN)
+        self._poller.register(stop.fileno(), zmq.POLLIN)
+
+    def run(self) -> None:
+        try:
+            while not self._stop.requested:
+                self.turn()
+        finally:
+            for socket in (self._edges.socket, self._neurons.socket, self._ctl):
+                socket.close()
+
+    def turn(self) -> None:
+        """Wait for something, then take a bounded helping from every plane."""
+        now = time.monotonic()
+        self._poller.poll(int(1000 * self._patience(now)))
+        now = time.monotonic()
+        self._drain(self._neurons.socket, self._from_neuron, now)
+        self._drain(self._edges.socket, self._from_edge, now)
+        self._drain(self._ctl, self._from_ctl, now)
+        self._retry(now)
+        if now >= self._next_tick:
+            self._next_tick = now + TICK_S
+            self._perform(self.core.tick(now), now)
+        if self._metrics is not None and now >= self._next_metrics:
+            self._next_metrics = now + METRICS_S
+            self._metrics.observe(self.core)
+
+    def _patience(self, now: float) -> float:
+        if self._edges.has_backlog() or self._neurons.has_backlog():
+            return RETRY_S
+        due = self.core.next_deadline()
+        return TICK_S if due is None else min(TICK_S, max(0.001, due - now))
+
+    def _drain(self, socket: Socket, take: Callable[[list[bytes], float], None], now: float) -> None:
+        for _ in range(DRAIN):
+            try:
+                frames = socket.recv_multipart(zmq.DONTWAIT)
+            except zmq.Again:
+                return
+            take(frames, now)
+
+    def _from_neuron(self, frames: list[bytes], now: float) -> None:
+        if len(frames) == RELAY_FRAMES and frames[1][:2] == DELTAS and len(frames[1]) == HEADER.size:
+            self._relay(frames, now)
+        else:
+            self._receive(self._neurons, FromNeuron, frames, now)
+
+    def _relay(self, frames: list[bytes], now: float) -> None:
+        """Pass token frames on without decoding: the header was checked to be the registered neuron's."""
+        route, header, edge, body = frames
+        if self.core.relay(route, header[4:], edge) and not self._edges.send(edge, [header, body], now):
+            self._handle(EdgeUnreachable(edge), now)
+
+    def _from_edge(self, frames: list[bytes], now: float) -> None:
+        self._receive(self._edges, FromEdge, frames, now)
+
+    def _receive(
+        self, mail: Mail, event: type[FromEdge | FromNeuron], frames: list[bytes], now: float
+    ) -> None:
+        try:
+            envelope = unpack(frames[1:])
+            message = decode(envelope.kind, envelope.body)
+        except UnknownKindError as error:
+            self.core.dropped["unsupported"] += 1
+            mail.send(frames[0], pack(Unsupported(kind=error.kind), self._session), now)
+        except WireError as error:
+            self.core.dropped[f"wire_{error.reason}"] += 1
+        else:
+            self._handle(event(frames[0], envelope.session, message, envelope.attachments), now)
+
+    def _handle(self, event: Event, now: float) -> None:
+        self._perform(self.core.handle(event, now), now)
+
+    def _perform(self, effects: list[Effect], now: float) -> None:
+        """Send what the core wants sent; a peer that is not there becomes an event."""
+        for effect in effects:
+            to_edge = isinstance(effect, ToEdge)
+            mail = self._edges if to_edge else self._neurons
+            session = effect.session if isinstance(effect, ToEdge) and effect.session else self._session
+            try:
+                frames = pack(effect.message, session, effect.payload)
+            except WireError as error:
+                log.error("could not encode %s: %s", type(effect.message).__name__, error)
+                self.core.dropped["unencodable"] += 1
+                continue
+            if not mail.send(effect.route, frames, now):
+                self._handle(mail.gone(effect.route), now)
+
+    def _retry(self, now: float) -> None:
+        for mail in (self._edges, self._neurons):
+            if mail.has_backlog():
+                for route in mail.retry(now):
+                    self._handle(mail.gone(route), now)
+
+    def _from_ctl(self, frames: list[bytes], now: float) -> None:
+        """The route is everything up to and including the first empty frame."""
+        try:
+            start = frames.index(b"") + 1
+            envelope = unpack(frames[start:])
+            message = decode(envelope.kind, envelope.body)
+        except (ValueError, WireError):
+            self.core.dropped["wire_ctl"] += 1
+            return
+        if isinstance(message, StatusQuery):
+            answer = pack(control.status(self.core, now, self._expected), self._session)
+        else:
+            text = f"This broker does not know the command {type(message).__name__}."
+            answer = pack(
+                CommandFailed(fault=Fault(code=Code.UNSUPPORTED_MESSAGE, message=text)), self._session
+            )
+        try:
+            self._ctl.send_multipart([*frames[:start], *answer], zmq.DONTWAIT)
+        except zmq.ZMQError:
+            self.core.dropped["ctl_gone"] += 1

@@ -1,0 +1,76 @@
+"""The whole of cortex.toml, put together from the sections that its readers define, and the first one written."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import toml
+from msgspec import Struct
+
+from cortex.broker.config import BrokerSettings, EvictionSettings, ExpectedNeuron
+from cortex.edge.config import GatewaySettings
+from cortex.neuron.config import NeuronSettings
+from cortex.protocol.kit import settings
+from cortex.protocol.kit.paths import Planes
+
+CORTEX_TOML = "cortex.toml"
+NEURON_TOML = "neuron.toml"
+
+
+class CortexSettings(Struct, frozen=True, kw_only=True):
+    """cortex.toml. `models_config` names models.toml, relative to this file."""
+
+    gateway: GatewaySettings = GatewaySettings()
+    broker: BrokerSettings = BrokerSettings()
+    eviction: EvictionSettings = EvictionSettings()
+    neurons: tuple[ExpectedNeuron, ...] = ()
+    models_config: str = ""
+
+
+def load_cortex(path: Path | None) -> CortexSettings:
+    """Read cortex.toml (None: defaults) and the environment."""
+    return settings.load(CortexSettings, path, os.environ)
+
+
+def load_neuron(path: Path | None) -> NeuronSettings:
+    """Read neuron.toml (None: the demo model) and the environment."""
+    return settings.load(NeuronSettings, path, os.environ, prefix="NEURON_")
+
+
+def planes(configured: BrokerSettings, data: Path) -> Planes:
+    """Where the broker's planes are: as configured, else in the data directory's runtime directory."""
+    local = Planes.under(data)
+    return Planes(
+        configured.edge or local.edge, configured.neuron or local.neuron, configured.ctl or local.ctl
+    )
+
+
+def write_first(data: Path) -> tuple[Path, Path]:
+    """Write the files that `cortex up` starts from, unless they are there; answers their paths."""
+    data.mkdir(parents=True, exist_ok=True)
+    cortex, neuron = data / CORTEX_TOML, data / NEURON_TOML
+    gateway = GatewaySettings()
+    defaults = EvictionSettings()
+    _write(
+        cortex,
+        "The gateway's settings; `cortex up` wrote them once and reads them from now on.",
+        {
+            "gateway": {"listen": gateway.listen, "metrics_listen": gateway.metrics_listen},
+            "eviction": {
+                "strategy": defaults.strategy,
+                "defrag_after_cycles": defaults.defrag_after_cycles,
+            },
+        },
+    )
+    _write(
+        neuron,
+        "What this host serves. A source is a directory in Hugging Face layout, or the bundled demo.",
+        {"models": [{"id": "cortex-demo", "source": "demo"}]},
+    )
+    return cortex, neuron
+
+
+def _write(path: Path, heading: str, content: dict[str, object]) -> None:
+    if not path.exists():
+        path.write_text(f"# {heading}\n\n{toml.dumps(content)}", encoding="utf-8")

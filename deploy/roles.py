@@ -1,0 +1,95 @@
+"""One process each: broker, edge, neuron, exporter. Started by hand on a host of its own, or by the launcher."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import msgspec
+
+from cortex.deploy import config, exporter
+from cortex.protocol.kit import log as logs
+from cortex.protocol.kit.signals import Stop
+from cortex.protocol.kit.sockets import new_context, private_directory
+
+
+def _metrics_directory(data: Path) -> Path:
+    return data.absolute() / "run" / "metrics"
+
+
+def broker(options: argparse.Namespace) -> int:
+    """Bind the planes and decide until told to stop."""
+    log = logs.set_up("broker")
+    settings = config.load_cortex(options.config)
+    data = options.data.absolute()
+    private_directory(data / "run")
+    exporter.use(_metrics_directory(data))
+    from prometheus_client import CollectorRegistry  # noqa: PLC0415  # reads its directory when imported
+
+    from cortex.broker.app import BrokerApp, Endpoints  # noqa: PLC0415
+    from cortex.broker.core import Broker  # noqa: PLC0415
+    from cortex.broker.metrics import BrokerMetrics  # noqa: PLC0415
+
+    planes = config.planes(settings.broker, data)
+    stop = Stop().install()
+    context = new_context()
+    for expected in settings.neurons:
+        if expected.endpoint:
+            log.info("neurons join by themselves: the endpoint of %s is not used", expected.name)
+    app = BrokerApp(
+        context,
+        Broker(settings.broker.name, time.monotonic()),
+        Endpoints(planes.edge, planes.neuron, planes.ctl),
+        stop,
+        expected=tuple(neuron.name for neuron in settings.neurons),
+        metrics=BrokerMetrics(CollectorRegistry()),
+        insecure_open=options.insecure_open,
+    )
+    log.info("serving on %s, %s, %s", planes.edge, planes.neuron, planes.ctl)
+    app.run()
+    context.destroy(linger=0)
+    return 0
+
+
+def edge(options: argparse.Namespace) -> int:
+    """Serve HTTP under gunicorn until told to stop."""
+    logs.set_up("edge")
+    settings = config.load_cortex(options.config)
+    data = options.data.absolute()
+    exporter.use(_metrics_directory(data))
+    from cortex.edge.server import serve  # noqa: PLC0415  # imports metrics
+
+    serve(
+        settings.gateway,
+        (config.planes(settings.broker, data).edge,),
+        insecure_open=options.insecure_open,
+    )
+    return 0
+
+
+def neuron(options: argparse.Namespace) -> int:
+    """Supervise this host's devices."""
+    from cortex.neuron.supervisor import Supervisor  # noqa: PLC0415  # needs the neuron extra
+
+    logs.set_up("neuron")
+    settings = config.load_neuron(options.config)
+    if not settings.neuron.brokers:
+        local = config.planes(config.BrokerSettings(), options.data).neuron
+        host = msgspec.structs.replace(settings.neuron, brokers=(local,))
+        settings = msgspec.structs.replace(settings, neuron=host)
+    Supervisor(settings, Stop().install()).run()
+    return 0
+
+
+def metrics_exporter(options: argparse.Namespace) -> int:
+    """Serve the gateway's figures to Prometheus."""
+    log = logs.set_up("exporter")
+    settings = config.load_cortex(options.config)
+    host, _, port = settings.gateway.metrics_listen.rpartition(":")
+    try:
+        exporter.serve(host.strip("[]"), int(port), _metrics_directory(options.data), Stop().install())
+    except OSError as error:
+        log.error("metrics: cannot listen on %s: %s", settings.gateway.metrics_listen, error.strerror)
+        return 1
+    return 0

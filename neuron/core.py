@@ -1,0 +1,201 @@
+"""A device's mind: which broker asked for what, and who is told what the engine produced.
+
+Messages and link changes in, outboxes filled; the rim (`cortex.neuron.device.loop`) empties them. One link per broker.
+Generate is idempotent by (request, attempt): a duplicate of a live attempt is answered `Accepted` again, one of an
+attempt that ended gets the recorded terminal again. Work whose broker is gone for 5 s is cancelled. No clock here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from msgspec import Struct
+
+from cortex.neuron.engine.base import Engine, Job, Key, Output
+from cortex.neuron.outbox import Outbox
+from cortex.protocol import messages as m
+from cortex.protocol.codec import WireError, decode_request
+from cortex.protocol.deltas import Delta
+from cortex.protocol.faults import Code, Fault, FaultError
+from cortex.protocol.frames import Frame
+
+ORPHAN = 5.0
+"""Seconds for which work goes on without its broker."""
+BACKLOG = 65_536
+"""Tokens that may wait for one broker before its work is cancelled: nobody is reading."""
+REMEMBERED = 1024
+LEAVING = Fault(code=Code.DRAINING, message="The neuron is shutting down; try again.", retry_after=1)
+
+Terminal = m.Finished | m.Failed | m.Refused
+
+
+@dataclass(slots=True)
+class Link:
+    """One broker, as seen from here. `down_since` is None while it can be written to."""
+
+    index: int
+    session: bytes = b""
+    registered: bool = False
+    down_since: float | None = 0.0
+    outbox: Outbox = field(default_factory=Outbox)
+
+
+@dataclass(slots=True)
+class Work:
+    """A live attempt: who asked for it and where its deltas go. `orphaned` is when its broker was lost."""
+
+    link: Link
+    session: bytes
+    edge: bytes
+
+
+class Core:
+    """See the module's docstring."""
+
+    def __init__(self, node: str, engine: Engine, links: int) -> None:
+        self.node = node
+        self.engine = engine
+        self.links = [Link(index) for index in range(links)]
+        self.work: dict[Key, Work] = {}
+        self.dropped = 0
+        self.tokens = 0
+        self._ended: dict[Key, Terminal] = {}
+        self._announced = -1
+        self._draining = False
+
+    # ── links ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def link_up(self, index: int) -> None:
+        """The broker can be written to (again): introduce ourselves, which is idempotent."""
+        link = self.links[index]
+        link.down_since = None
+        link.outbox.clear()
+        link.outbox.post(m.Register(node=self.node, device=self.engine.device))
+
+    def link_down(self, index: int, now: float) -> None:
+        """The broker cannot be written to."""
+        link = self.links[index]
+        if link.down_since is None:
+            link.down_since = now
+            link.registered = False
+
+    def tick(self, now: float) -> None:
+        """Cancel work that nobody can be reading, and tell of changed residency."""
+        for link in self.links:
+            lost = link.down_since is not None and now - link.down_since >= ORPHAN
+            if lost or link.outbox.tokens > BACKLOG:
+                self._cancel_all(link)
+        if self._announced != self.engine.version:
+            self._announced = self.engine.version
+            for link in self.links:
+                if link.registered:
+                    self._announce(link)
+
+    def _cancel_all(self, link: Link) -> None:
+        link.outbox.clear()
+        for key, work in self.work.items():
+            if work.link is link:
+                self.engine.cancel(key)
+
+    def _announce(self, link: Link) -> None:
+        ready = m.Ready(version=self.engine.version, device=self.engine.device, models=self.engine.models)
+        link.outbox.post(ready)
+
+    # ── messages ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def handle(
+        self, index: int, session: bytes, message: Struct, payload: tuple[Frame, ...], now: float
+    ) -> None:
+        """Take a broker's message; a kind that does not belong here is counted and dropped."""
+        link = self.links[index]
+        match message:
+            case m.Registered():
+                link.registered = True
+                link.session = session
+                self._announce(link)
+            case m.RegisterAgain():
+                link.outbox.post(m.Register(node=self.node, device=self.engine.device))
+            case m.Generate():
+                self._generate(link, session, message, payload, now)
+            case m.Cancel():
+                self._cancel(link, message)
+            case _:
+                self.dropped += 1
+
+    def _generate(
+        self, link: Link, session: bytes, message: m.Generate, payload: tuple[Frame, ...], now: float
+    ) -> None:
+        key = (message.request, message.attempt)
+        accepted = m.Accepted(request=key[0], attempt=key[1])
+        if key in self.work:
+            link.outbox.post(accepted)
+            return
+        if (terminal := self._ended.get(key)) is not None:
+            link.outbox.post(terminal)
+            return
+        try:
+            if self._draining:
+                raise FaultError(LEAVING)
+            prompt = self.engine.admit(self._job(key, message, payload), now)
+        except FaultError as error:
+            models = self.engine.models if error.fault.code is Code.BUSY else ()
+            link.outbox.post(m.Refused(request=key[0], attempt=key[1], fault=error.fault, models=models))
+            return
+        self.work[key] = Work(link, session, message.edge)
+        link.outbox.post(m.Accepted(request=key[0], attempt=key[1], prompt_tokens=prompt))
+
+    def _job(self, key: Key, message: m.Generate, payload: tuple[Frame, ...]) -> Job:
+        if not payload:
+            raise FaultError(Fault(code=Code.INTERNAL, message="The request came without its body."))
+        try:
+            request = decode_request(payload[0])
+        except WireError as error:
+            self.dropped += 1
+            fault = Fault(code=Code.INTERNAL, message=f"The request could not be decoded ({error.reason}).")
+            raise FaultError(fault) from error
+        attachments = tuple(bytes(frame) for frame in payload[1:])
+        return Job(key, request, message.prefix, attachments)
+
+    def _cancel(self, link: Link, message: m.Cancel) -> None:
+        key = (message.request, message.attempt)
+        if key in self.work:
+            self.engine.cancel(key)
+        elif (terminal := self._ended.get(key)) is not None:
+            link.outbox.post(terminal)
+
+    # ── what the engine produced ─────────────────────────────────────────────────────────────────────────────────
+
+    def produced(self, outputs: list[Output]) -> None:
+        """Address the outputs of one step."""
+        for output in outputs:
+            key = (output.request, output.attempt)
+            work = self.work[key]
+            if isinstance(output, Delta):
+                self.tokens += len(output.tokens)
+                work.link.outbox.say(work.edge, output)
+            else:
+                self._end(key, work, output)
+
+    def _end(self, key: Key, work: Work, terminal: m.Finished | m.Failed) -> None:
+        del self.work[key]
+        self._ended[key] = terminal
+        if len(self._ended) > REMEMBERED:
+            del self._ended[next(iter(self._ended))]
+        work.link.outbox.post(terminal)
+
+    def leave(self) -> None:
+        """Take nothing new, fail what runs, say goodbye."""
+        self._draining = True
+        for key, work in list(self.work.items()):
+            self.engine.cancel(key)
+            self._end(key, work, m.Failed(request=key[0], attempt=key[1], fault=LEAVING))
+        for link in self.links:
+            link.outbox.post(m.Goodbye())
+
+    def live(self) -> tuple[Key, ...]:
+        """The attempts in hand, for the heartbeat."""
+        return tuple(self.work)
+
+    def check(self) -> None:
+        """Assert what must always hold."""
+        assert not self.work.keys() & self._ended.keys(), "an attempt is live and ended"

@@ -1,0 +1,111 @@
+"""Entry of a device process: `python -m cortex.neuron.device SPEC`, started by the supervisor, never by hand.
+
+The main thread waits for signals; the pulse starts before torch is imported, because importing it takes seconds; the
+device thread does the rest. Exit codes: 0 stopped, 75 the device must be opened afresh, 70 anything else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+import threading
+import time
+
+import msgspec
+
+from cortex.neuron.config import NeuronSettings
+from cortex.neuron.core import Core
+from cortex.neuron.device.loop import DeviceLoop
+from cortex.neuron.device.progress import Progress
+from cortex.neuron.device.pulse import Pulse
+from cortex.neuron.engine.base import Engine
+from cortex.protocol.frames import SESSION_BYTES
+from cortex.protocol.kit import log as logs
+from cortex.protocol.kit.process import die_with_parent
+from cortex.protocol.kit.signals import Stop
+from cortex.protocol.kit.sockets import new_context, new_route
+from cortex.protocol.values import Device
+
+EX_SOFTWARE = 70
+EX_TEMPFAIL = 75
+
+log = logging.getLogger("cortex.device")
+
+
+class Spec(msgspec.Struct, frozen=True, kw_only=True):
+    """What the supervisor tells a device process."""
+
+    settings: NeuronSettings
+    device: Device
+    parent: int
+
+
+def build_engine(spec: Spec) -> Engine:
+    """The configured engine; torch is imported only here, on the device's own thread."""
+    settings = spec.settings
+    if settings.neuron.engine == "sim":
+        from cortex.neuron.engine.sim import SimEngine  # noqa: PLC0415  # only the chosen engine is imported
+
+        return SimEngine(spec.device, settings.models, settings.sim)
+    from cortex.neuron.engine.torch.engine import TorchEngine  # noqa: PLC0415
+
+    return TorchEngine(spec.device, settings.models, settings.neuron.threads)
+
+
+def serve(spec: Spec) -> int:
+    """Run one device until a signal or a fatal error; answers the exit code."""
+    stop = Stop().install()
+    context = new_context()
+    route, session = new_route(b"N"), os.urandom(SESSION_BYTES)
+    progress = Progress(time.monotonic())
+    brokers = spec.settings.neuron.brokers
+    pulse = Pulse(context, brokers, route, session, progress)
+    outcome = [EX_SOFTWARE]
+
+    def device_thread() -> None:
+        try:
+            engine = build_engine(spec)
+            core = Core(spec.settings.neuron.name, engine, len(brokers))
+            loop = DeviceLoop(
+                context=context,
+                brokers=brokers,
+                route=route,
+                session=session,
+                core=core,
+                engine=engine,
+                progress=progress,
+                stop=stop,
+            )
+            loop.run()
+            outcome[0] = 0
+        except Exception as error:
+            log.exception("the device stopped")
+            poisoned = "CUDA error" in str(error) or type(error).__name__ == "AcceleratorError"
+            outcome[0] = EX_TEMPFAIL if poisoned else EX_SOFTWARE
+        finally:
+            stop.request()
+
+    name = f"{spec.device.kind}-dev-{spec.device.index}"
+    thread = threading.Thread(target=device_thread, name=name, daemon=True)
+    pulse.start()
+    thread.start()
+    while thread.is_alive():
+        thread.join(0.2)
+    pulse.stop()
+    context.destroy(linger=200)
+    return outcome[0]
+
+
+def main() -> int:
+    spec = msgspec.json.decode(sys.argv[1], type=Spec)
+    die_with_parent(spec.parent)
+    logs.set_up(f"{spec.device.kind}-{spec.device.index}")
+    with contextlib.suppress(KeyboardInterrupt):
+        return serve(spec)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

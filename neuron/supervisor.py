@@ -1,0 +1,100 @@
+"""One per host, without sockets: starts a process per device and restarts what dies, but not for ever.
+
+A device that keeps dying is tried again with growing pauses; one that has lived for a while is forgiven. Exit code 75
+means that the device's context was poisoned: a fresh process is the cure, at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+
+import msgspec
+
+from cortex.neuron.config import NeuronSettings
+from cortex.neuron.discover import devices
+from cortex.protocol.kit.process import Restarts, end
+from cortex.protocol.kit.signals import Stop
+from cortex.protocol.values import Device
+
+log = logging.getLogger("cortex.neuron")
+
+PATIENCE_S = 2.0
+CHECK_S = 0.1
+
+
+@dataclass(slots=True)
+class Child:
+    """The process of one device; `retry_at` while there is none."""
+
+    device: Device
+    restarts: Restarts
+    process: subprocess.Popen[bytes] | None = None
+    retry_at: float = 0.0
+
+
+class Supervisor:
+    """Keeps one process per device alive until told to stop."""
+
+    def __init__(self, settings: NeuronSettings, stop: Stop) -> None:
+        self._settings = settings
+        self._stop = stop
+        self._children = [Child(device, Restarts()) for device in planned_devices(settings)]
+
+    def run(self) -> None:
+        """Watch until the stop is requested, then end every child."""
+        try:
+            while not self._stop.requested:
+                now = time.monotonic()
+                for child in self._children:
+                    self._watch(child, now)
+                select.select([self._stop], [], [], CHECK_S)
+        finally:
+            processes = [child.process for child in self._children if child.process is not None]
+            for process in processes:
+                process.terminate()
+            for process in processes:
+                end(process, PATIENCE_S)
+
+    def _watch(self, child: Child, now: float) -> None:
+        if child.process is None:
+            if now >= child.retry_at:
+                child.process = self._start(child.device)
+                child.restarts.started = now
+            return
+        code = child.process.poll()
+        if code is None:
+            return
+        child.process = None
+        pause = child.restarts.pause(code, now)
+        child.retry_at = now + pause
+        log.warning(
+            "%s-%d ended with %d; again in %.1f s", child.device.kind, child.device.index, code, pause
+        )
+
+    def _start(self, device: Device) -> subprocess.Popen[bytes]:
+        spec = {"settings": self._settings, "device": device, "parent": os.getpid()}
+        environment = dict(os.environ)
+        if device.kind == "cuda":
+            environment["CUDA_VISIBLE_DEVICES"] = str(device.index)
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", "cortex.neuron.device", msgspec.json.encode(spec).decode()],
+            env=environment,
+            start_new_session=True,
+        )
+
+
+def planned_devices(settings: NeuronSettings) -> tuple[Device, ...]:
+    """The devices to serve: the script's for the simulated engine, the host's otherwise."""
+    if settings.neuron.engine != "sim":
+        return devices()
+    sim = settings.sim
+    return tuple(
+        Device(kind="sim", index=index, name="simulated", memory_bytes=sim.memory_bytes)
+        for index in range(sim.devices)
+    )

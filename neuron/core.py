@@ -36,6 +36,7 @@ class Link:
     index: int
     session: bytes = b""
     registered: bool = False
+    announced: int = -1
     down_since: float | None = 0.0
     outbox: Outbox = field(default_factory=Outbox)
 
@@ -60,16 +61,18 @@ class Core:
         self.dropped = 0
         self.tokens = 0
         self._ended: dict[Key, Terminal] = {}
-        self._announced = -1
         self._draining = False
 
     # ── links ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def link_up(self, index: int) -> None:
-        """The broker can be written to (again): introduce ourselves, which is idempotent."""
+        """The broker can be written to (again): introduce ourselves, which is idempotent.
+
+        What waited in the outbox stays: the socket may only have been full. If the connection was lost instead, the
+        edge finds the gap by its sequence numbers.
+        """
         link = self.links[index]
         link.down_since = None
-        link.outbox.clear()
         link.outbox.post(m.Register(node=self.node, device=self.engine.device))
 
     def link_down(self, index: int, now: float) -> None:
@@ -85,11 +88,8 @@ class Core:
             lost = link.down_since is not None and now - link.down_since >= ORPHAN
             if lost or link.outbox.tokens > BACKLOG:
                 self._cancel_all(link)
-        if self._announced != self.engine.version:
-            self._announced = self.engine.version
-            for link in self.links:
-                if link.registered:
-                    self._announce(link)
+            if link.registered and link.announced != self.engine.version:
+                self._announce(link)
 
     def _cancel_all(self, link: Link) -> None:
         link.outbox.clear()
@@ -98,6 +98,7 @@ class Core:
                 self.engine.cancel(key)
 
     def _announce(self, link: Link) -> None:
+        link.announced = self.engine.version
         ready = m.Ready(version=self.engine.version, device=self.engine.device, models=self.engine.models)
         link.outbox.post(ready)
 

@@ -1,0 +1,81 @@
+"""When is a device thread stalled, and when may a dead process start again?"""
+
+import pytest
+
+from cortex.neuron.config import HostSettings, NeuronSettings, SimSettings
+from cortex.neuron.device.progress import LEAST, Progress
+from cortex.neuron.discover import cpu, devices
+from cortex.neuron.supervisor import planned_devices
+from cortex.protocol.kit.process import FORGIVEN_AFTER, LONGEST_PAUSE, POISONED, Restarts
+
+
+@pytest.mark.parametrize("phase", ["decode", "prefill", "idle"])
+def test_a_first_step_may_take_a_few_seconds(phase: str) -> None:
+    """Without history the limit is the least one."""
+    progress = Progress(0.0)
+    progress.begin(phase, 10.0)  # type: ignore[arg-type]
+    assert not progress.is_stalled(10.0 + LEAST)
+    assert progress.is_stalled(10.0 + LEAST + 0.1)
+
+
+def test_slow_steps_raise_the_limit_up_to_the_ceiling() -> None:
+    """Five times the slowest step, at most 30 s while decoding and 120 s in a prefill chunk."""
+    progress = Progress(0.0)
+    progress.begin("decode", 0.0)
+    progress.begin("idle", 2.0)
+    progress.begin("decode", 2.0)
+    assert not progress.is_stalled(11.9)
+    assert progress.is_stalled(12.1)
+    progress.begin("idle", 22.0)
+    progress.begin("decode", 22.0)
+    assert progress.is_stalled(22.0 + 30.1)
+    progress.begin("prefill", 100.0)
+    progress.begin("idle", 160.0)
+    progress.begin("prefill", 160.0)
+    assert not progress.is_stalled(160.0 + 119.0)
+    assert progress.is_stalled(160.0 + 121.0)
+
+
+@pytest.mark.parametrize("phase", ["starting", "loading"])
+def test_loading_is_never_a_stall(phase: str) -> None:
+    """A load has its own deadline, elsewhere."""
+    progress = Progress(0.0)
+    progress.begin(phase, 0.0)  # type: ignore[arg-type]
+    assert not progress.is_stalled(10_000.0)
+
+
+def test_an_idle_thread_is_not_busy() -> None:
+    """Busy counts work, not waiting."""
+    progress = Progress(0.0)
+    progress.begin("idle", 0.0)
+    assert progress.busy_s(5.0) == 0
+    progress.begin("decode", 5.0)
+    assert progress.busy_s(6.5) == 1.5
+
+
+def test_restarts_slow_down_and_are_forgiven() -> None:
+    """Each quick death doubles the pause up to a limit; a long life resets it."""
+    restarts = Restarts()
+    pauses = [restarts.pause(1, 1.0) for _ in range(12)]
+    assert pauses[:4] == [0.2, 0.4, 0.8, 1.6]
+    assert pauses[-1] == LONGEST_PAUSE
+    assert restarts.pause(1, FORGIVEN_AFTER + 1) == 0.2
+
+
+def test_a_poisoned_device_is_restarted_at_once_but_not_for_ever() -> None:
+    """Exit code 75 asks for a fresh process; twice in a row is a failure like any other."""
+    restarts = Restarts()
+    assert restarts.pause(POISONED, 1.0) == 0
+    assert restarts.pause(POISONED, 1.0) > 0
+
+
+def test_a_host_has_at_least_one_device() -> None:
+    """Without a GPU the CPU is the device, with its memory."""
+    assert devices()
+    assert cpu().memory_bytes > cpu().free_bytes > 0
+
+
+def test_the_simulated_engine_brings_its_own_devices() -> None:
+    """As many as the script says."""
+    settings = NeuronSettings(neuron=HostSettings(engine="sim"), sim=SimSettings(devices=3))
+    assert [(d.kind, d.index) for d in planned_devices(settings)] == [("sim", 0), ("sim", 1), ("sim", 2)]

@@ -46,6 +46,7 @@ format: setup
 	.venv/bin/ruff check --fix .
 
 bench: setup
+	command -v wrk >/dev/null || { apt-get update -qq && apt-get install -qq -y wrk; }
 	.venv/bin/python -m pytest -m bench -n 0 -s --timeout 900 tests/bench $(ARGS)
 
 wheel: setup

@@ -9,7 +9,7 @@ import toml
 from msgspec import Struct
 
 from cortex.broker.config import BrokerSettings, EvictionSettings, ExpectedNeuron
-from cortex.edge.config import GatewaySettings
+from cortex.edge.config import Gateway
 from cortex.neuron.config import NeuronSettings
 from cortex.protocol.kit import settings
 from cortex.protocol.kit.paths import Planes
@@ -21,7 +21,7 @@ NEURON_TOML = "neuron.toml"
 class CortexSettings(Struct, frozen=True, kw_only=True):
     """cortex.toml. `models_config` names models.toml, relative to this file."""
 
-    gateway: GatewaySettings = GatewaySettings()
+    gateway: Gateway = Gateway()
     broker: BrokerSettings = BrokerSettings()
     eviction: EvictionSettings = EvictionSettings()
     neurons: tuple[ExpectedNeuron, ...] = ()
@@ -50,7 +50,7 @@ def write_first(data: Path) -> tuple[Path, Path]:
     """Write the files that `cortex up` starts from, unless they are there; answers their paths."""
     data.mkdir(parents=True, exist_ok=True)
     cortex, neuron = data / CORTEX_TOML, data / NEURON_TOML
-    gateway = GatewaySettings()
+    gateway = Gateway()
     defaults = EvictionSettings()
     _write(
         cortex,

@@ -20,7 +20,7 @@ from cortex.protocol.kit.sockets import private_directory
 from cortex.protocol.messages import Status, StatusQuery
 
 READY_S = 120.0
-UP_GRACE_S = 2.0
+UP_GRACE_S = 2
 """On one's own machine Ctrl-C means now: live streams get this long, and then their last event."""
 STOPPING = ("edge", "neuron", "broker", "exporter")
 
@@ -34,7 +34,7 @@ class Plan:
     neuron_toml: Path | None
     settings: config.CortexSettings
     http: str
-    grace_s: float
+    grace_s: int
     insecure_open: bool
     with_neuron: bool
     log_to_files: bool

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from cortex.broker.config import BrokerSettings
 from cortex.deploy import config, exporter
 from cortex.protocol.kit import log as logs
 from cortex.protocol.kit.signals import Stop
@@ -75,7 +76,7 @@ def neuron(options: argparse.Namespace) -> int:
     logs.set_up("neuron")
     settings = config.load_neuron(options.config)
     if not settings.neuron.brokers:
-        local = config.planes(config.BrokerSettings(), options.data).neuron
+        local = config.planes(BrokerSettings(), options.data).neuron
         host = msgspec.structs.replace(settings.neuron, brokers=(local,))
         settings = msgspec.structs.replace(settings, neuron=host)
     Supervisor(settings, Stop().install()).run()

@@ -1,0 +1,90 @@
+"""Tiny random checkpoints in Hugging Face layout, made on the spot: real model classes, nothing to download."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import (
+    GenerationConfig,
+    LlamaConfig,
+    LlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+    PreTrainedTokenizerFast,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+)
+
+CORPUS = [
+    "the quick brown fox jumps over the lazy dog",
+    "a model speaks in tokens, and the tokens become text",
+    "grüße aus köln, 東京, and 🙂🚀",
+]
+
+CHATML = (
+    "{%- for message in messages -%}"
+    "{%- if message.content == 'refuse' -%}{{- raise_exception('no such talk') -}}{%- endif -%}"
+    "<|im_start|>{{ message.role }}\n{{ message.content }}"
+    "{%- for call in message.tool_calls or [] -%}<tool_call>{{ call.function | tojson }}</tool_call>{%- endfor -%}"
+    "<|im_end|>\n"
+    "{%- endfor -%}"
+    "{%- if tools -%}{{- tools | tojson -}}{%- endif -%}"
+    "{%- if add_generation_prompt -%}<|im_start|>assistant\n"
+    "{%- if enable_thinking -%}<think>\n{%- endif -%}{%- endif -%}"
+)
+
+
+def tokenizer() -> PreTrainedTokenizerFast:
+    """Byte-level BPE of some 320 tokens with ChatML's special tokens; <think> and <tool_call> are ordinary ones."""
+    backend = Tokenizer(models.BPE())
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=310, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
+    )
+    backend.train_from_iterator(CORPUS, trainer)
+    backend.add_special_tokens(["<|endoftext|>", "<|im_start|>", "<|im_end|>"])
+    plain = ["<think>", "</think>", "<tool_call>", "</tool_call>"]
+    backend.add_tokens([AddedToken(token, normalized=False, special=False) for token in plain])
+    wrapped = PreTrainedTokenizerFast(
+        tokenizer_object=backend, eos_token="<|im_end|>", pad_token="<|endoftext|>"
+    )
+    wrapped.chat_template = CHATML
+    return wrapped
+
+
+def save(directory: Path, family: str = "qwen3", *, context: int = 512, layers: int = 2) -> Path:
+    """Write a checkpoint. `family` is qwen3, llama, or mistral, which attends to the last 24 positions only."""
+    wrapped = tokenizer()
+    shape = {
+        "vocab_size": len(wrapped) + 5,
+        "hidden_size": 64,
+        "intermediate_size": 96,
+        "num_hidden_layers": layers,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "head_dim": 16,
+        "max_position_embeddings": context,
+        "eos_token_id": wrapped.convert_tokens_to_ids("<|im_end|>"),
+        "bos_token_id": None,
+        "pad_token_id": None,
+        # Small random weights repeat one token for ever; these wander, so that a wrong key or position shows.
+        "initializer_range": 0.25,
+    }
+    torch.manual_seed(7)
+    model = {
+        "qwen3": lambda: Qwen3ForCausalLM(Qwen3Config(**shape)),
+        "llama": lambda: LlamaForCausalLM(LlamaConfig(**shape, tie_word_embeddings=True)),
+        "mistral": lambda: MistralForCausalLM(MistralConfig(**shape, sliding_window=24)),
+    }[family]()
+    model.generation_config = GenerationConfig(
+        eos_token_id=[
+            wrapped.convert_tokens_to_ids("<|im_end|>"),
+            wrapped.convert_tokens_to_ids("<|endoftext|>"),
+        ]
+    )
+    model.save_pretrained(directory)
+    wrapped.save_pretrained(directory)
+    return directory

@@ -1,0 +1,172 @@
+"""A real cortex of child processes on free loopback ports, for system tests and benchmarks."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from http.client import HTTPConnection
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import toml
+
+from cortex.broker.ctl.client import NoAnswerError, ask
+from cortex.protocol.kit.paths import Planes
+from cortex.protocol.messages import Status, StatusQuery
+
+TICKS = os.sysconf("SC_CLK_TCK")
+READY_S = 60.0
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def cortex(*arguments: str, **options: object) -> subprocess.Popen[bytes]:
+    """Start the command line in a session of its own, away from the repository's root."""
+    environment = {**os.environ, "PYTHONSAFEPATH": "1", "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "cortex.deploy", *arguments],
+        env=environment,
+        start_new_session=True,
+        **options,  # type: ignore[call-overload]
+    )
+
+
+class Stack:
+    """Broker, edge and one simulated neuron host; more roles can be started and any of them killed."""
+
+    def __init__(
+        self,
+        data: Path,
+        *,
+        sim: dict[str, float] | None = None,
+        gateway: dict[str, object] | None = None,
+        models: tuple[str, ...] = ("sim-model",),
+        engine: str = "sim",
+        neuron: bool = True,
+    ) -> None:
+        self.data = data
+        self.port = free_port()
+        self.metrics_port = free_port()
+        self.planes = Planes.under(data)
+        self.cortex_toml = data / "cortex.toml"
+        self.neuron_toml = data / "neuron.toml"
+        data.mkdir(parents=True, exist_ok=True)
+        listen = {
+            "listen": f"127.0.0.1:{self.port}",
+            "metrics_listen": f"127.0.0.1:{self.metrics_port}",
+            "workers": 1,
+            "grace_s": 2,
+        }
+        self.cortex_toml.write_text(toml.dumps({"gateway": {**listen, **(gateway or {})}}))
+        host = {"name": "host", "engine": engine, "threads": 1}
+        entries = [{"id": name, "source": "demo" if engine == "torch" else ""} for name in models]
+        self.neuron_toml.write_text(toml.dumps({"neuron": host, "models": entries, "sim": sim or {}}))
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._with_neuron = neuron
+
+    def __enter__(self) -> Self:
+        for role in ("broker", "exporter", "edge", *(("neuron",) if self._with_neuron else ())):
+            self.start(role)
+        try:
+            self.wait_ready("/readyz" if self._with_neuron else "/livez")
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self, role: str) -> subprocess.Popen[bytes]:
+        config = self.neuron_toml if role == "neuron" else self.cortex_toml
+        with (self.data / f"{role}.log").open("ab") as log:
+            started = cortex(role, "--config", str(config), "--data", str(self.data), stdout=log, stderr=log)
+        self.processes[role] = started
+        return started
+
+    def stop(self) -> None:
+        for process in self.processes.values():
+            if process.poll() is None:
+                process.terminate()
+        for process in self.processes.values():
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def get(self, path: str, timeout: float = 2.0) -> tuple[int, bytes]:
+        """One GET on a connection of its own."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return response.status, response.read()
+        finally:
+            connection.close()
+
+    def wait_ready(self, path: str = "/readyz", seconds: float = READY_S) -> None:
+        def is_ready() -> bool:
+            try:
+                return self.get(path)[0] == 200
+            except OSError:
+                return False
+
+        self.wait_for(is_ready, seconds, f"{path} was never 200")
+
+    def wait_for(self, condition: object, seconds: float, what: str) -> None:
+        """Poll a condition until it holds; on failure show the logs."""
+        until = time.monotonic() + seconds
+        while not condition():  # type: ignore[operator]
+            assert time.monotonic() < until, f"{what}\n{self.logs()}"
+            time.sleep(0.02)
+
+    def logs(self) -> str:
+        return "\n".join(f"── {p.name}\n{p.read_text()[-3000:]}" for p in sorted(self.data.glob("*.log")))
+
+    def status(self) -> Status:
+        report = ask(self.planes.ctl, StatusQuery())
+        assert isinstance(report, Status)
+        return report
+
+    def try_status(self) -> Status | None:
+        """The status, or None while no broker answers."""
+        try:
+            return self.status()
+        except NoAnswerError:
+            return None
+
+    def tree(self, role: str) -> list[int]:
+        """The process ids of a role and all its descendants."""
+        found = [self.processes[role].pid]
+        for pid in found:
+            try:
+                children = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+            except OSError:
+                continue
+            found += [int(child) for child in children.split()]
+        return found
+
+    def cpu_s(self, role: str) -> float:
+        """Processor time that a role's processes have used."""
+        total = 0
+        for pid in self.tree(role):
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            total += int(fields[11]) + int(fields[12])
+        return total / TICKS

@@ -130,6 +130,7 @@ class Broker:
         return True
 
     def _take(self) -> list[Effect]:
+        self.requests.tell_returned()
         effects = self._effects[:]
         self._effects.clear()
         return effects
@@ -150,7 +151,8 @@ class Broker:
 
     def _edge_beat(self, edge: Edge, message: m.EdgeBeat, _event: FromEdge, _now: float) -> None:
         edge.name = message.name
-        edge.catalogue = message.catalogue
+        if message.catalogue != edge.catalogue:  # a number of another broker's, or what was sent got lost
+            edge.catalogue = -1
         self._welcome(edge)
 
     def _welcome(self, edge: Edge) -> None:
@@ -240,6 +242,7 @@ class Broker:
         neuron.version = message.version
         neuron.device = message.device
         neuron.hold(message.models)
+        neuron.full.clear()
         self.known.update(neuron.models)
         self._fleet_changed()
         self._serve_all(now)
@@ -289,10 +292,12 @@ class Broker:
             self.requests.put_back(request)
             if message.models:
                 neuron.hold(message.models)
+                self.known.update(neuron.models)
+                self._fleet_changed()
             neuron.full.add(request.model)
         else:
             self.requests.end(request, message)
-        self._serve(request.model, now)
+        self._serve_all(now)
 
     def _terminal(
         self, neuron: Neuron, message: m.Finished | m.Failed, event: FromNeuron, now: float

@@ -76,7 +76,6 @@ class Neuron:
     def hold(self, models: tuple[Model, ...]) -> None:
         """Believe what the neuron says about its residency."""
         self.models = {model.id: model for model in models}
-        self.full.clear()
 
     def beat(self, message: Heartbeat, now: float) -> None:
         """Note a heartbeat."""

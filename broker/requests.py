@@ -23,9 +23,13 @@ REMEMBERED = 4096
 
 @dataclass(slots=True)
 class Request:
-    """One attempt at one request. `missing` counts the beats of its neuron that did not name it."""
+    """One attempt at one request; `number` is its place in the order of arrival.
+
+    `missing` counts the beats of its neuron that did not name it.
+    """
 
     key: Key
+    number: int
     edge: Edge
     submit: m.Submit
     payload: tuple[Frame, ...]
@@ -53,6 +57,7 @@ class Requests:
         self.submitted = 0
         self.ended: Counter[str] = Counter()
         self._ended_keys: dict[Key, None] = {}
+        self._returned: list[Request] = []
         self._effects = effects
 
     def has_ended(self, key: Key) -> bool:
@@ -62,11 +67,11 @@ class Requests:
     def add(self, key: Key, edge: Edge, submit: m.Submit, payload: tuple[Frame, ...], now: float) -> Request:
         """Take a request in; it waits until it is dispatched or ended."""
         deadline = now + submit.queue_ms / 1000
-        request = Request(key, edge, submit, payload, now, deadline)
         self.submitted += 1
+        request = Request(key, self.submitted, edge, submit, payload, now, deadline)
         self.live[key] = request
         edge.requests.add(key)
-        self.waiting.add(request.model, key, deadline)
+        self.waiting.add(request.model, key, deadline, request.number)
         return request
 
     def dispatch(self, request: Request, neuron: Neuron, now: float) -> None:
@@ -93,10 +98,18 @@ class Requests:
         self._tell(request, message)
 
     def put_back(self, request: Request) -> None:
-        """To the front of the queue: no attempt was spent."""
+        """To its old place, ahead of all who came later: no attempt was spent."""
         request.on(Trigger.RETURNED)
         self._release(request)
-        self.waiting.add(request.model, request.key, request.deadline, front=True)
+        self.waiting.add(request.model, request.key, request.deadline, request.number)
+        self._returned.append(request)
+
+    def tell_returned(self) -> None:
+        """Those that came back and found no other place at once: their edges learn that they wait."""
+        for request in self._returned:
+            if request.state is State.WAITING:
+                self.answer(request)
+        self._returned.clear()
 
     def abandon(self, request: Request) -> None:
         """Nobody waits for it: forget it, or have its neuron stop first."""

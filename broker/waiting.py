@@ -11,10 +11,11 @@ Key = tuple[str, int]
 
 
 class Waiting:
-    """First come, first served within a model; a request that comes back goes to the front."""
+    """First come, first served within a model, by `number`: a request that comes back takes its old place."""
 
     def __init__(self) -> None:
         self._queues: dict[str, deque[Key]] = {}
+        self._numbers: dict[Key, int] = {}
         self._deadlines: dict[Key, float] = {}
         self._heap: list[tuple[float, Key]] = []
 
@@ -28,10 +29,15 @@ class Waiting:
         queues = " ".join(f"{model}:{len(queue)}" for model, queue in self._queues.items() if queue)
         return f"<Waiting {queues or 'nobody'}>"
 
-    def add(self, model: str, key: Key, deadline: float, *, front: bool = False) -> None:
-        """Let a request wait until `deadline`."""
+    def add(self, model: str, key: Key, deadline: float, number: int) -> None:
+        """Let a request wait until `deadline`, behind those with smaller numbers."""
         queue = self._queues.setdefault(model, deque())
-        (queue.appendleft if front else queue.append)(key)
+        if not queue or self._numbers[queue[-1]] < number:
+            queue.append(key)
+        else:
+            place = next(index for index, other in enumerate(queue) if self._numbers[other] > number)
+            queue.insert(place, key)
+        self._numbers[key] = number
         self._deadlines[key] = deadline
         heapq.heappush(self._heap, (deadline, key))
 
@@ -44,6 +50,7 @@ class Waiting:
             queue.remove(key)
         if not queue:
             del self._queues[model]
+        del self._numbers[key]
         del self._deadlines[key]
 
     def first(self, model: str) -> Key | None:

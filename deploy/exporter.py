@@ -9,32 +9,35 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, start_http_server
-from prometheus_client.multiprocess import MultiProcessCollector
-
 from cortex.protocol.kit.signals import Stop
 from cortex.protocol.kit.sockets import private_directory
 
 VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 
-def clear(directory: Path) -> None:
+def directory(data: Path) -> Path:
+    """Where a gateway's processes keep their figures; created if it is missing."""
+    return private_directory(private_directory(data.absolute() / "run") / "metrics")
+
+
+def clear(data: Path) -> None:
     """Forget the figures of an earlier run."""
-    private_directory(directory)
-    for path in directory.glob("*.db"):
+    for path in directory(data).glob("*.db"):
         path.unlink(missing_ok=True)
 
 
-def use(directory: Path) -> None:
-    """Make this process write its figures there; call before prometheus_client is imported for metrics."""
-    private_directory(directory)
-    os.environ[VARIABLE] = str(directory)
+def use(data: Path) -> None:
+    """Make this process write its figures there; prometheus_client must not have been imported yet."""
+    os.environ[VARIABLE] = str(directory(data))
 
 
-def serve(host: str, port: int, directory: Path, stop: Stop) -> None:
+def serve(host: str, port: int, data: Path, stop: Stop) -> None:
     """Serve /metrics until a stop is requested."""
+    from prometheus_client import CollectorRegistry, start_http_server  # noqa: PLC0415  # see `use`
+    from prometheus_client.multiprocess import MultiProcessCollector  # noqa: PLC0415
+
     registry = CollectorRegistry()
-    MultiProcessCollector(registry, path=str(directory))  # type: ignore[no-untyped-call]
+    MultiProcessCollector(registry, path=str(directory(data)))  # type: ignore[no-untyped-call]
     server, thread = start_http_server(port, addr=host, registry=registry)
     os.read(stop.fileno(), 1)
     server.shutdown()

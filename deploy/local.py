@@ -16,7 +16,6 @@ from cortex.broker.ctl.client import NoAnswerError, ask
 from cortex.deploy import config, exporter
 from cortex.deploy.launcher import ChildFailedError, Launcher, Role
 from cortex.protocol.kit.signals import Stop
-from cortex.protocol.kit.sockets import private_directory
 from cortex.protocol.messages import Status, StatusQuery
 
 READY_S = 120.0
@@ -67,8 +66,7 @@ def roles(plan: Plan) -> list[Role]:
 def run(plan: Plan) -> int:
     """Start, announce, watch, stop; answers the exit code."""
     stop = Stop().install()
-    private_directory(plan.data / "run")
-    exporter.clear(plan.data / "run" / "metrics")
+    exporter.clear(plan.data)
     if plan.log_to_files:
         (plan.data / "logs").mkdir(exist_ok=True)
     environment = {"CORTEX_GATEWAY__LISTEN": plan.http, "CORTEX_GATEWAY__GRACE_S": str(plan.grace_s)}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import time
-from pathlib import Path
 
 import msgspec
 
@@ -12,11 +11,7 @@ from cortex.broker.config import BrokerSettings
 from cortex.deploy import config, exporter
 from cortex.protocol.kit import log as logs
 from cortex.protocol.kit.signals import Stop
-from cortex.protocol.kit.sockets import new_context, private_directory
-
-
-def _metrics_directory(data: Path) -> Path:
-    return data.absolute() / "run" / "metrics"
+from cortex.protocol.kit.sockets import new_context
 
 
 def broker(options: argparse.Namespace) -> int:
@@ -24,8 +19,7 @@ def broker(options: argparse.Namespace) -> int:
     log = logs.set_up("broker")
     settings = config.load_cortex(options.config)
     data = options.data.absolute()
-    private_directory(data / "run")
-    exporter.use(_metrics_directory(data))
+    exporter.use(data)
     from prometheus_client import CollectorRegistry  # noqa: PLC0415  # reads its directory when imported
 
     from cortex.broker.app import BrokerApp, Endpoints  # noqa: PLC0415
@@ -58,7 +52,7 @@ def edge(options: argparse.Namespace) -> int:
     logs.set_up("edge")
     settings = config.load_cortex(options.config)
     data = options.data.absolute()
-    exporter.use(_metrics_directory(data))
+    exporter.use(data)
     from cortex.edge.server import serve  # noqa: PLC0415  # imports metrics
 
     serve(
@@ -89,7 +83,7 @@ def metrics_exporter(options: argparse.Namespace) -> int:
     settings = config.load_cortex(options.config)
     host, _, port = settings.gateway.metrics_listen.rpartition(":")
     try:
-        exporter.serve(host.strip("[]"), int(port), _metrics_directory(options.data), Stop().install())
+        exporter.serve(host.strip("[]"), int(port), options.data, Stop().install())
     except OSError as error:
         log.error("metrics: cannot listen on %s: %s", settings.gateway.metrics_listen, error.strerror)
         return 1

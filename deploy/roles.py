@@ -16,8 +16,8 @@ from cortex.protocol.kit.sockets import new_context
 
 def broker(options: argparse.Namespace) -> int:
     """Bind the planes and decide until told to stop."""
-    log = logs.set_up("broker")
     settings = config.load_cortex(options.config)
+    log = logs.set_up("broker")
     data = options.data.absolute()
     exporter.use(data)
     from prometheus_client import CollectorRegistry  # noqa: PLC0415  # reads its directory when imported
@@ -49,8 +49,8 @@ def broker(options: argparse.Namespace) -> int:
 
 def edge(options: argparse.Namespace) -> int:
     """Serve HTTP under gunicorn until told to stop."""
-    logs.set_up("edge")
     settings = config.load_cortex(options.config)
+    logs.set_up("edge")
     data = options.data.absolute()
     exporter.use(data)
     from cortex.edge.server import serve  # noqa: PLC0415  # imports metrics
@@ -67,8 +67,8 @@ def neuron(options: argparse.Namespace) -> int:
     """Supervise this host's devices."""
     from cortex.neuron.supervisor import Supervisor  # noqa: PLC0415  # needs the neuron extra
 
-    logs.set_up("neuron")
     settings = config.load_neuron(options.config)
+    logs.set_up("neuron")
     if not settings.neuron.brokers:
         local = config.planes(BrokerSettings(), options.data).neuron
         host = msgspec.structs.replace(settings.neuron, brokers=(local,))
@@ -79,8 +79,8 @@ def neuron(options: argparse.Namespace) -> int:
 
 def metrics_exporter(options: argparse.Namespace) -> int:
     """Serve the gateway's figures to Prometheus."""
-    log = logs.set_up("exporter")
     settings = config.load_cortex(options.config)
+    log = logs.set_up("exporter")
     host, _, port = settings.gateway.metrics_listen.rpartition(":")
     try:
         exporter.serve(host.strip("[]"), int(port), options.data, Stop().install())

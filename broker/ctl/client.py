@@ -21,7 +21,7 @@ class NoAnswerError(Exception):
     """No broker answered; the message names the endpoint."""
 
 
-def ask(endpoint: str, message: Struct, *, tries: int = TRIES, try_ms: int = TRY_MS) -> Struct:
+def ask(endpoint: str, message: Struct, *, tries: int = TRIES, try_ms: int | None = None) -> Struct:
     """Send a message and answer the reply. Commands are idempotent, so a try may be repeated.
 
     Raises `NoAnswerError` without an answer, `FaultError` when the broker refuses.
@@ -30,7 +30,7 @@ def ask(endpoint: str, message: Struct, *, tries: int = TRIES, try_ms: int = TRY
     session = os.urandom(SESSION_BYTES)
     try:
         for _ in range(tries):
-            reply = _try(context, endpoint, message, session, try_ms)
+            reply = _try(context, endpoint, message, session, TRY_MS if try_ms is None else try_ms)
             if isinstance(reply, CommandFailed):
                 raise FaultError(reply.fault)
             if reply is not None:

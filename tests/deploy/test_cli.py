@@ -1,0 +1,84 @@
+"""The command line: exit codes and one line of reason."""
+
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from cortex.broker.ctl import __main__ as ctl
+from cortex.broker.ctl import render
+from cortex.deploy.__main__ import main
+from cortex.protocol.messages import NeuronStatus, Status
+from cortex.protocol.values import Device, Model
+
+
+@pytest.mark.parametrize("arguments", [[], ["fly"], ["up", "--nonsense"]])
+def test_usage_errors_exit_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Argument mistakes are told apart from failures."""
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "usage: cortex" in capsys.readouterr().err
+
+
+def test_status_without_a_broker_fails_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It names the endpoint and what to do."""
+    monkeypatch.setattr("cortex.broker.ctl.client.TRY_MS", 10)
+    (tmp_path / "run").mkdir(mode=0o700)
+    assert main(["status", "--data", str(tmp_path)]) == 1
+    error = capsys.readouterr().err
+    assert str(tmp_path) in error
+    assert error.count("\n") == 1
+
+
+def test_serving_everybody_needs_an_explicit_word(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without keys only loopback is bound."""
+    path = tmp_path / "cortex.toml"
+    path.write_text("[gateway]\nlisten = '0.0.0.0:31313'\n")
+    assert main(["serve", "--config", str(path), "--data", str(tmp_path)]) == 1
+    assert "--insecure-open" in capsys.readouterr().err
+
+
+def test_a_missing_settings_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The path is in the message."""
+    assert main(["broker", "--config", str(tmp_path / "no.toml"), "--data", str(tmp_path)]) == 1
+    assert "no.toml" in capsys.readouterr().err
+
+
+def test_an_address_without_a_port_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """HOST:PORT, or one line that says so."""
+    assert main(["up", "--http", "localhost", "--data", str(tmp_path / "d")]) == 1
+    assert "HOST:PORT" in capsys.readouterr().err
+
+
+def test_ctl_knows_its_version(capsys: pytest.CaptureFixture[str]) -> None:
+    """--version prints it and exits with 0."""
+    with pytest.raises(SystemExit) as caught:
+        ctl.main(["--version"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out.strip()
+
+
+def test_the_status_table_shows_node_device_model_and_load() -> None:
+    """A line per model on each device, in the broker's own words."""
+    models = (Model(id="m", state="hot", slots=8), Model(id="n", state="loading"))
+    device = Device(kind="cuda", index=1, memory_bytes=24 * 2**30)
+    neurons = (
+        NeuronStatus(
+            node="beast", device=device, state="ready", load={"m": 3}, models=models, tokens_per_s=41.5
+        ),
+        NeuronStatus(node="benjy", device=Device(kind="cpu"), state="absent"),
+    )
+    report = Status(
+        broker="b", version="1", uptime_s=3723, neurons=neurons, edges=2, running=3, waiting=0, served=9
+    )
+    console = Console(width=120, record=True, file=None, quiet=False, force_terminal=False)
+    with console.capture() as captured:
+        console.print(render.status(report))
+    shown = captured.get()
+    assert "up 1 h 2 min · 2 edge workers · 3 running, 0 waiting, 9 served" in shown
+    line = next(line for line in shown.splitlines() if line.startswith("beast"))
+    assert line.split() == ["beast", "cuda-1", "ready", "0.0", "s", "24", "GiB", "m", "hot", "3/8", "41.5"]
+    assert any("benjy" in line and "absent" in line for line in shown.splitlines())

@@ -1,0 +1,84 @@
+"""cortex.toml and neuron.toml as users write them."""
+
+from pathlib import Path
+
+import pytest
+
+from cortex.broker.config import BrokerSettings
+from cortex.deploy import config
+from cortex.protocol.kit.settings import SettingsError
+
+SEED_EXAMPLE = """
+[gateway]
+listen = "0.0.0.0:31313"
+metrics_listen = "0.0.0.0:31314"
+
+[eviction]
+strategy = "lru"            # lru | priority
+defrag_after_cycles = 50
+
+[[neurons]]
+name = "beast"
+endpoint = "http://beast.internal:13131"
+
+[[neurons]]
+name = "benjy"
+endpoint = "http://benjy.internal:13131"
+"""
+
+
+def test_the_example_of_the_rust_cortex_is_accepted(tmp_path: Path) -> None:
+    """Its neurons become the roster of expected hosts."""
+    path = tmp_path / "cortex.toml"
+    path.write_text(SEED_EXAMPLE)
+    settings = config.load_cortex(path)
+    assert settings.gateway.listen == "0.0.0.0:31313"
+    assert [neuron.name for neuron in settings.neurons] == ["beast", "benjy"]
+    assert settings.eviction.defrag_after_cycles == 50
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[gateway]\nlsten = 'x'", "gateway.lsten: unknown key; did you mean gateway.listen?"),
+        ("[gatway]\nlisten = 'x'", "gatway: unknown key; did you mean gateway?"),
+        ("[gateway]\nworkers = 'two'", "gateway.workers"),
+        ("[eviction]\nstrategy = 'random'", "eviction.strategy"),
+        ("[[neurons]]\nnam = 'x'", "neurons[0].nam: unknown key; did you mean neurons[0].name?"),
+        ("[gateway", "cortex.toml"),
+    ],
+)
+def test_a_mistake_is_named_with_file_key_and_remedy(tmp_path: Path, text: str, expected: str) -> None:
+    """One sentence tells what to change."""
+    path = tmp_path / "cortex.toml"
+    path.write_text(text)
+    with pytest.raises(SettingsError) as caught:
+        config.load_cortex(path)
+    assert str(path) in str(caught.value)
+    assert expected in str(caught.value)
+
+
+def test_the_first_files_are_written_once_and_readable(tmp_path: Path) -> None:
+    """A user's edits survive the next start."""
+    cortex, neuron = config.write_first(tmp_path / "d")
+    assert config.load_cortex(cortex).gateway.listen == "127.0.0.1:31313"
+    assert config.load_neuron(neuron).models[0].source == "demo"
+    cortex.write_text("[gateway]\nworkers = 3\n")
+    config.write_first(tmp_path / "d")
+    assert config.load_cortex(cortex).gateway.workers == 3
+
+
+def test_the_environment_overrides_a_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CORTEX_SECTION__KEY wins over the file."""
+    cortex, _ = config.write_first(tmp_path)
+    monkeypatch.setenv("CORTEX_GATEWAY__LISTEN", "127.0.0.1:8080")
+    monkeypatch.setenv("CORTEX_GATEWAY__WORKERS", "1")
+    settings = config.load_cortex(cortex)
+    assert (settings.gateway.listen, settings.gateway.workers) == ("127.0.0.1:8080", 1)
+
+
+def test_planes_are_ipc_unless_configured(tmp_path: Path) -> None:
+    """Each plane may be moved to TCP on its own."""
+    planes = config.planes(BrokerSettings(neuron="tcp://127.0.0.1:31321"), tmp_path)
+    assert planes.neuron == "tcp://127.0.0.1:31321"
+    assert planes.ctl == f"ipc://{tmp_path}/run/ctl.sock"

@@ -1,0 +1,132 @@
+"""`cortex up` as a user meets it: real inference with the demo model, Ctrl-C, and what the first run leaves behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+import tomllib
+from collections.abc import Iterator
+from http.client import HTTPConnection
+from pathlib import Path
+
+import pytest
+from openai import OpenAI
+from stack import cortex, free_port
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
+
+STOP_S = 5.0
+
+
+class Up:
+    """A running `cortex up` with its announcement."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        self.http = f"127.0.0.1:{free_port()}"
+        os.environ["CORTEX_GATEWAY__METRICS_LISTEN"] = f"127.0.0.1:{free_port()}"
+        self.process = cortex(
+            "up", "--http", self.http, "--data", str(data), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        assert self.process.stdout is not None
+        self.first_line = self.process.stdout.readline().decode()
+
+    def interrupt(self) -> float:
+        """Ctrl-C; answers how long everything took to be gone."""
+        began = time.monotonic()
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(30)
+        return time.monotonic() - began
+
+    def close(self) -> None:
+        os.environ.pop("CORTEX_GATEWAY__METRICS_LISTEN", None)
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
+
+
+@pytest.fixture
+def up(tmp_path: Path) -> Iterator[Up]:
+    running = Up(tmp_path / "d")
+    yield running
+    running.close()
+
+
+def left_over(data: Path) -> list[str]:
+    """Command lines of processes that still use the data directory."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if str(data) in line:
+            found.append(line)
+    return found
+
+
+def test_the_first_run_answers_a_question_and_stops_on_ctrl_c(up: Up) -> None:
+    """Ready line, a sensible answer from the weights, a tool call, status, settings on disk, a clean stop."""
+    assert up.first_line.startswith(f"ready http://{up.http}"), up.process.communicate()[1].decode()
+    client = OpenAI(base_url=f"http://{up.http}/v1", api_key="unused", max_retries=0)
+    chunks = client.chat.completions.create(
+        model="cortex-demo",
+        messages=[{"role": "user", "content": "What is cortex?"}],
+        stream=True,
+        temperature=0,
+    )
+    answer = "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
+    assert "proxy" in answer or "fleet" in answer, answer
+    parameters = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+    tool = {"type": "function", "function": {"name": "get_weather", "parameters": parameters}}
+    called = client.chat.completions.create(
+        model="cortex-demo",
+        messages=[{"role": "user", "content": "What is the weather in Lisbon?"}],
+        tools=[tool],
+        temperature=0,
+    )
+    [call] = called.choices[0].message.tool_calls
+    assert (call.function.name, json.loads(call.function.arguments)) == ("get_weather", {"city": "Lisbon"})
+    assert called.choices[0].finish_reason == "tool_calls"
+    status = cortex("status", "--data", str(up.data), "--json", stdout=subprocess.PIPE)
+    report = json.loads(status.communicate()[0])
+    assert report["neurons"][0]["models"][0]["id"] == "cortex-demo"
+    assert tomllib.loads((up.data / "cortex.toml").read_text())["gateway"]["listen"] == "127.0.0.1:31313"
+    client.close()
+    up.interrupt()
+    assert up.process.returncode == 0
+    assert left_over(up.data) == []
+
+
+def test_live_streams_get_a_last_event_and_idle_connections_hold_nothing_up(up: Up) -> None:
+    """Ctrl-C with a running stream and a kept-alive connection: all gone in five seconds."""
+    idle = HTTPConnection(up.http, timeout=10)
+    idle.request("GET", "/livez")
+    assert idle.getresponse().read() is not None
+    asked = {
+        "model": "cortex-demo",
+        "stream": True,
+        "temperature": 2.0,
+        "messages": [{"role": "user", "content": "Count from 1 to 30."}],
+        "max_tokens": 60000,
+    }
+    streams = []
+    for _ in range(8):  # as many as there are slots, at a temperature at which few of them end soon
+        connection = HTTPConnection(up.http, timeout=10)
+        connection.request(
+            "POST", "/v1/chat/completions", json.dumps(asked), {"Content-Type": "application/json"}
+        )
+        response = connection.getresponse()
+        response.readline()
+        streams.append((connection, response))
+    taken = up.interrupt()
+    ends = [response.read().decode() for _, response in streams]
+    assert all('"error"' in end or "[DONE]" in end for end in ends)
+    assert taken <= STOP_S
+    assert left_over(up.data) == []
+    for connection, _ in streams:
+        connection.close()
+    idle.close()

@@ -7,10 +7,12 @@ alone. A peer that does not take its mail gets a bounded backlog; past its bound
 from __future__ import annotations
 
 import logging
+import math
 import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import zmq
 
@@ -83,8 +85,13 @@ class BrokerApp:
         self._edges = Mail(router(Plane.EDGE, endpoints.edge), EdgeUnreachable)
         self._neurons = Mail(router(Plane.NEURON, endpoints.neuron), NeuronUnreachable)
         self._ctl = router(Plane.CTL_SERVER, endpoints.ctl)
+        self._takers: dict[object, Callable[[list[bytes], float], None]] = {
+            self._neurons.socket: self._from_neuron,
+            self._edges.socket: self._from_edge,
+            self._ctl: self._from_ctl,
+        }
         self._poller = zmq.Poller()
-        for socket in (self._edges.socket, self._neurons.socket, self._ctl):
+        for socket in (self._neurons.socket, self._edges.socket, self._ctl):
             self._poller.register(socket, zmq.POLLIN)
         self._poller.register(stop.fileno(), zmq.POLLIN)
 
@@ -97,28 +104,29 @@ class BrokerApp:
                 socket.close()
 
     def turn(self) -> None:
-        """Wait for something, then take a bounded helping from every plane."""
+        """Wait for something, then take a bounded helping from every plane that has mail."""
+        backlog = self._edges.has_backlog() or self._neurons.has_backlog()
+        patience = RETRY_S if backlog else max(0.0, self._next_tick - time.monotonic())
+        ready = self._poller.poll(math.ceil(1000 * patience))
         now = time.monotonic()
-        self._poller.poll(int(1000 * self._patience(now)))
-        now = time.monotonic()
-        self._drain(self._neurons.socket, self._from_neuron, now)
-        self._drain(self._edges.socket, self._from_edge, now)
-        self._drain(self._ctl, self._from_ctl, now)
-        self._retry(now)
+        for socket, _ in ready:
+            take = self._takers.get(socket)
+            if take is not None:
+                self._drain(socket, take, now)
+        if backlog:
+            self._retry(now)
         if now >= self._next_tick:
-            self._next_tick = now + TICK_S
-            self._perform(self.core.tick(now), now)
+            self._tick(now)
+
+    def _tick(self, now: float) -> None:
+        self._perform(self.core.tick(now), now)
+        due = self.core.next_deadline()
+        self._next_tick = now + (TICK_S if due is None else min(TICK_S, max(0.001, due - now)))
         if self._metrics is not None and now >= self._next_metrics:
             self._next_metrics = now + METRICS_S
             self._metrics.observe(self.core)
 
-    def _patience(self, now: float) -> float:
-        if self._edges.has_backlog() or self._neurons.has_backlog():
-            return RETRY_S
-        due = self.core.next_deadline()
-        return TICK_S if due is None else min(TICK_S, max(0.001, due - now))
-
-    def _drain(self, socket: Socket, take: Callable[[list[bytes], float], None], now: float) -> None:
+    def _drain(self, socket: Any, take: Callable[[list[bytes], float], None], now: float) -> None:
         for _ in range(DRAIN):
             try:
                 frames = socket.recv_multipart(zmq.DONTWAIT)

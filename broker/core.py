@@ -303,9 +303,13 @@ class Broker:
         self, neuron: Neuron, message: m.Finished | m.Failed, event: FromNeuron, now: float
     ) -> None:
         request = self._of_neuron(neuron, message.request, message.attempt)
-        if request is not None:
-            self.requests.end(request, message, event.payload)
-            self._serve(request.model, now)
+        if request is None:
+            return
+        cancelled = isinstance(message, m.Finished) and message.cancelled
+        if cancelled and request.state is not State.CANCELLING:  # as a stray, before it was sent there again
+            message = m.Failed(request=message.request, attempt=message.attempt, fault=FRAME_LOST)
+        self.requests.end(request, message, event.payload)
+        self._serve(request.model, now)
 
     def _goodbye(self, neuron: Neuron, _message: m.Goodbye, _event: FromNeuron, now: float) -> None:
         self._lose_neuron(neuron.route, now)

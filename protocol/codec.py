@@ -22,10 +22,15 @@ MIB = 1024 * KIB
 CONTROL_LIMIT = 64 * KIB
 REQUEST_LIMIT = 4 * MIB
 ATTACHMENT_LIMIT = 8 * MIB
+PREFIX_LIMIT = MIB
+"""Where delivered tokens travel again: 200,000 of them at five bytes each."""
 REPLY_LIMIT = 4 * MIB
 """Answers to an operator are larger than any control body, and only ever read by the operator's own tool."""
+MAX_ITEMS = 1_048_576
 
 BODY_LIMITS: dict[Kind, int] = {
+    Kind.SUBMIT: PREFIX_LIMIT,
+    Kind.GENERATE: PREFIX_LIMIT,
     Kind.DELTAS: REQUEST_LIMIT,
     Kind.STATUS: REPLY_LIMIT,
     Kind.EVENTS: REPLY_LIMIT,
@@ -67,8 +72,8 @@ def _decode(data: bytes | memoryview, into: type[T], limit: int, max_items: int)
             strict_map_key=True,
             max_str_len=limit,
             max_bin_len=limit,
-            max_array_len=max_items,
-            max_map_len=1024,
+            max_array_len=min(max_items, len(data)),  # more could not follow, and room is made ahead
+            max_map_len=min(1024, len(data)),
             max_ext_len=0,
         )
         return msgspec.convert(plain, into, builtin_types=(bytes,))
@@ -87,7 +92,8 @@ def decode(kind: Kind, body: bytes | memoryview) -> Struct:
     """Decode the body of a message of this kind; unknown fields are ignored, wrong ones are a `WireError`."""
     if kind is Kind.DELTAS:
         return decode_deltas(body)
-    return _decode(body, TYPES[kind], BODY_LIMITS.get(kind, CONTROL_LIMIT), max_items=16_384)
+    limit = BODY_LIMITS.get(kind, CONTROL_LIMIT)
+    return _decode(body, TYPES[kind], limit, max_items=MAX_ITEMS if limit > CONTROL_LIMIT else 16_384)
 
 
 def decode_deltas(body: bytes | memoryview) -> Deltas:
@@ -107,5 +113,5 @@ def encode_request(request: Request) -> bytes:
 
 def decode_request(data: bytes | memoryview) -> Request:
     """Decode what `encode_request` made."""
-    request: Request = _decode(data, Request, REQUEST_LIMIT, max_items=1_048_576)  # type: ignore[arg-type]
+    request: Request = _decode(data, Request, REQUEST_LIMIT, max_items=MAX_ITEMS)  # type: ignore[arg-type]
     return request

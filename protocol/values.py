@@ -11,6 +11,9 @@ from msgspec import Meta, Struct
 
 Count = Annotated[int, Meta(ge=0)]
 Name = Annotated[str, Meta(min_length=1, max_length=128)]
+Ms = Annotated[int, Meta(ge=0)]
+Route = Annotated[bytes, Meta(max_length=255)]
+"""A ZeroMQ routing id."""
 
 FinishReason = Literal["stop", "length", "tool_calls", "cancelled"]
 DeviceKind = Literal["cpu", "cuda", "sim"]

@@ -99,15 +99,22 @@ def _apply_environment(
             close = difflib.get_close_matches(section, sections, n=1)
             hint = f"; did you mean {prefix}{close[0].upper()}__{match[2]}?" if close else ""
             raise SettingsError(f"environment {variable}: unknown section {section}{hint}")
+        keys = _fields(sections[section])
+        if not keys:
+            raise SettingsError(f"environment {variable}: {section} is not a section; set it in the file")
         _check_keys({key: None}, sections[section], f"environment {variable}", section)
-        data.setdefault(section, {})[key] = _from_text(text)
+        table = data.setdefault(section, {})
+        if not isinstance(table, dict):
+            continue  # the file is wrong about the whole section, and will be told so
+        table[key] = _from_text(text, keys[key])
         named[f"{section}.{key}"] = f"environment {variable}"
     return named
 
 
-def _from_text(text: str) -> Any:
-    """A variable's text as TOML would read it (numbers, booleans, lists), else as the plain string."""
+def _from_text(text: str, info: inspect.Type) -> Any:
+    """A variable's text as TOML would read it, else, and where only a string will do, as the plain string."""
     try:
-        return tomllib.loads(f"value = {text}")["value"]
+        value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
+    return text if isinstance(info, inspect.StrType) and not isinstance(value, str) else value

@@ -1,0 +1,153 @@
+"""A request's way: between edge and broker, and on to the neuron. Named by (`request`, `attempt`)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from cortex.protocol.faults import Fault
+from cortex.protocol.values import Model, Ms, Name, Route, Timings, Usage
+
+RequestId = Annotated[str, Meta(min_length=1, max_length=64)]
+Attempt = Annotated[int, Meta(ge=1)]
+
+
+class EdgeBeat(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An edge worker is alive and knows catalogue `catalogue`; the first one makes it known."""
+
+    name: str
+    catalogue: int = -1
+
+
+class CatalogueEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A name that clients may use, and what stands behind it now."""
+
+    id: Name
+    loaded: bool = False
+    context: int = 0
+    capabilities: tuple[str, ...] = ()
+    locations: tuple[tuple[str, str], ...] = ()
+    """(node/device, state) pairs."""
+
+
+class Welcome(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The broker's answer to a beat. `models` is present when the edge's catalogue is an older one."""
+
+    broker: str
+    catalogue: int
+    neurons: int = 0
+    models: tuple[CatalogueEntry, ...] | None = None
+
+
+class Submit(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Serve this: the encoded normalized request is the first attachment, images follow.
+
+    `prefix` holds, per output choice, the tokens that earlier attempts already delivered.
+    """
+
+    request: RequestId
+    attempt: Attempt
+    model: Name
+    operation: Literal["generate", "embed", "count"] = "generate"
+    principal: str = ""
+    cost: int = 0
+    queue_ms: Ms = 30_000
+    waited_ms: Ms = 0
+    prefix: tuple[tuple[int, ...], ...] = ()
+
+
+class Query(Struct, frozen=True, kw_only=True):
+    """What has become of this request? Answered by `Queued`, `Accepted` or a terminal."""
+
+    request: RequestId
+    attempt: Attempt
+
+
+class Queued(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """It waits; `position` counts from 0 within its model's queue."""
+
+    request: RequestId
+    attempt: Attempt
+    position: int = 0
+    reason: str = ""
+
+
+class Loading(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """It waits for its model to load."""
+
+    request: RequestId
+    attempt: Attempt
+    percent: int = 0
+    node: str = ""
+
+
+class Cancel(Struct, frozen=True, kw_only=True):
+    """Stop it. Idempotent at every hop; answered by the request's one terminal."""
+
+    request: RequestId
+    attempt: Attempt
+
+
+class Accepted(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The neuron whose session is in the header runs it; only that session's deltas count."""
+
+    request: RequestId
+    attempt: Attempt
+    prompt_tokens: int = 0
+
+
+class Refused(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Not run, and no attempt was spent. From a neuron, `models` carries the truth about its capacity."""
+
+    request: RequestId
+    attempt: Attempt
+    fault: Fault
+    models: tuple[Model, ...] = ()
+
+
+class Finished(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Terminal: every choice ended. `totals` is the number of tokens of each; vectors are attachments."""
+
+    request: RequestId
+    attempt: Attempt
+    totals: tuple[int, ...] = ()
+    usage: Usage = Usage()
+    timings: Timings = Timings()
+    cancelled: bool = False
+
+
+class Failed(Struct, frozen=True, kw_only=True):
+    """Terminal: it was accepted and could not be completed."""
+
+    request: RequestId
+    attempt: Attempt
+    fault: Fault
+
+
+class Counted(Struct, frozen=True, kw_only=True):
+    """Terminal of a count: the prompt's length in tokens."""
+
+    request: RequestId
+    attempt: Attempt
+    tokens: int
+
+
+class Resume(Struct, frozen=True, kw_only=True):
+    """Rebind this running attempt to the broker that relays this, and resend from each choice's next token."""
+
+    request: RequestId
+    attempt: Attempt
+    session: bytes
+    next_seq: tuple[int, ...]
+
+
+class Generate(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Run it and address its deltas to `edge`. Attachments as in `Submit`. Idempotent by (request, attempt)."""
+
+    request: RequestId
+    attempt: Attempt
+    edge: Route
+    model: Name
+    wait_ms: Ms = 0
+    prefix: tuple[tuple[int, ...], ...] = ()

@@ -1,0 +1,20 @@
+"""The family without markers: everything is text."""
+
+from __future__ import annotations
+
+from cortex.protocol.deltas import Piece, TextPiece
+
+
+class PlainParser:
+    """Passes text through; for models that neither call tools nor mark their reasoning."""
+
+    in_reasoning = False
+    malformed: str | None = None
+
+    def push(self, text: str) -> list[Piece]:
+        """Read a chunk; all of it is text."""
+        return [TextPiece(text)] if text else []
+
+    def finish(self) -> list[Piece]:
+        """Nothing is ever held back."""
+        return []

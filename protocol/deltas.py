@@ -52,7 +52,7 @@ class Finish(Struct, frozen=True, array_like=True, gc=False, tag="f"):
 Piece = TextPiece | ReasoningPiece | ToolStart | ToolArguments | ToolEnd | Finish
 
 
-class Delta(Struct, frozen=True, array_like=True):
+class Delta(Struct, frozen=True, array_like=True, gc=False):
     request: str
     attempt: int
     choice: int
@@ -65,7 +65,7 @@ class Delta(Struct, frozen=True, array_like=True):
         return self.seq + len(self.tokens)
 
 
-class Deltas(Struct, frozen=True, array_like=True):
+class Deltas(Struct, frozen=True, array_like=True, gc=False):
     """Everything that one device step produced for one edge worker."""
 
     items: list[Delta]

@@ -1,0 +1,97 @@
+"""The app: all routes on one page, the guard round them, and how the worker begins and ends."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import falcon.asgi
+
+from cortex.edge import handlers
+from cortex.edge.config import Gateway
+from cortex.edge.guard import DRAINING, Guard
+from cortex.edge.link import Link
+from cortex.edge.metrics import Metrics
+from cortex.edge.resources.chat import ChatResource
+from cortex.edge.resources.health import HealthResource, RootResource
+from cortex.edge.resources.models import ModelsResource
+
+LAST_WORDS_S = 1.0
+"""What is left of the grace for the last event of each stream to be written."""
+SHORTEST_DRAIN_S = 0.3
+
+
+class Edge(Guard):
+    """One worker's ASGI app."""
+
+    def __init__(
+        self, app: falcon.asgi.App[Any, Any], settings: Gateway, link: Link, metrics: Metrics
+    ) -> None:
+        super().__init__(app, settings, on_refusal=lambda path, status: _count(metrics, path, status))
+        self._link = link
+
+    def begin_drain(self, *, at_once: bool = False) -> None:
+        """Refuse what is new; give what runs the grace less a second, then a terminal event."""
+        if at_once:
+            self.draining = True
+            self._link.close(DRAINING)
+        elif not self.draining:
+            self.draining = True
+            seconds = max(SHORTEST_DRAIN_S, self._settings.grace_s - LAST_WORDS_S)
+            asyncio.get_running_loop().call_later(seconds, self._link.close, DRAINING)
+
+
+def create_app(settings: Gateway, link: Link, metrics: Metrics) -> Edge:
+    """Wire everything. Nothing is global and nothing has happened yet: `lifespan` starts the link."""
+    app: falcon.asgi.App[Any, Any] = falcon.asgi.App()
+    app.add_middleware(_Lifespan(link))
+    app.add_middleware(_Measured(metrics))
+    handlers.install(app)
+    edge = Edge(app, settings, link, metrics)
+    health = HealthResource(link, lambda: edge.draining)
+    models = ModelsResource(link)
+
+    app.add_route("/", RootResource())
+    app.add_route("/livez", health, suffix="live")
+    app.add_route("/readyz", health, suffix="ready")
+    app.add_route("/health", health)
+    app.add_route("/v1/models", models)
+    app.add_route("/v1/models/{model_id:path}", models, suffix="one")
+    app.add_route("/v1/chat/completions", ChatResource(link, settings, metrics))
+    return edge
+
+
+class _Lifespan:
+    """The link lives as long as the worker's event loop."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    async def process_startup(self, scope: object, event: object) -> None:  # noqa: ARG002  # by name
+        await self._link.start()
+
+    async def process_shutdown(self, scope: object, event: object) -> None:  # noqa: ARG002  # by name
+        await self._link.stop()
+
+
+class _Measured:
+    """Counts what no record counts: requests that generate nothing. Probes are not counted."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    async def process_response(
+        self, req: falcon.asgi.Request, resp: falcon.asgi.Response, _resource: object, _succeeded: bool
+    ) -> None:
+        if getattr(req.context, "record", None) is not None or not req.path.startswith("/v1/"):
+            return
+        model = getattr(req.context, "model", "unknown")
+        self._metrics.answered(model, req.uri_template or "unknown", resp.status_code)
+        fault = getattr(req.context, "fault", None)
+        if fault is not None:
+            self._metrics.failed(model, fault)
+
+
+def _count(metrics: Metrics, path: str, status: int) -> None:
+    if path.startswith("/v1/"):
+        metrics.answered("unknown", "refused", status)

@@ -1,0 +1,44 @@
+"""How deep and how wide is this JSON? One pass over tokens, without recursion and without building anything.
+
+Some decoders recurse and some overflow; what a client invents freely (tool schemas, template options) is decoded
+again by a neuron. So the edge measures it first. It does not judge whether the text is JSON.
+"""
+
+from __future__ import annotations
+
+import re
+
+MAX_DEPTH = 32
+MAX_DIGITS = 19
+
+# Possessive, and a string without an end is a token too: the scan is linear on every input.
+_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[\]{}]|[-+.eE0-9]++', re.DOTALL)
+_EXPONENT_DIGITS = 3
+
+
+def problem(data: bytes | memoryview, max_depth: int = MAX_DEPTH) -> str | None:
+    """What is wrong with `data`, as the predicate of a sentence; None if nothing is."""
+    depth = 0
+    for match in _TOKEN.finditer(data):
+        token = match[0]
+        first = token[0]
+        if first == 0x22:  # a string
+            continue
+        if first in b"[{":
+            depth += 1
+            if depth > max_depth:
+                return f"is nested deeper than {MAX_DEPTH} levels"
+        elif first in b"]}":
+            depth -= 1
+        elif len(token) > _EXPONENT_DIGITS and (reason := _number_problem(token)):
+            return reason
+    return None
+
+
+def _number_problem(token: bytes) -> str | None:
+    mantissa, _, exponent = token.lower().partition(b"e")
+    if len(exponent.lstrip(b"+-")) >= _EXPONENT_DIGITS:
+        return "holds a number whose exponent is too large"
+    if b"." not in mantissa and len(mantissa.lstrip(b"+-")) > MAX_DIGITS:
+        return f"holds an integer of more than {MAX_DIGITS} digits"
+    return None

@@ -1,0 +1,346 @@
+"""OpenAI chat: body → normalized `Chat`. Pure; whatever is wrong is one fault that names the field.
+
+The way back is `openai_chat_reply`. It knows no HTTP, no models and no queue.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+from msgspec import Raw
+
+from cortex.edge.dialects import json_limits
+from cortex.edge.dialects.openai_chat_body import (
+    ABSENT,
+    Body,
+    Message,
+    Tool,
+    ToolReference,
+    invalid,
+    unsupported,
+)
+from cortex.edge.dialects.openai_chat_body import Part as BodyPart
+from cortex.edge.dialects.openai_chat_body import ToolChoice as BodyToolChoice
+from cortex.edge.dialects.openai_chat_body import read as read_body
+from cortex.protocol.request import (
+    Chat,
+    Part,
+    ResponseFormat,
+    Role,
+    Sampling,
+    Text,
+    ToolCall,
+    ToolChoice,
+    ToolSpec,
+    Turn,
+)
+
+MAX_MESSAGES = 4096
+MAX_TOOLS = 512
+MAX_STOPS = 16
+MAX_CHOICES = 4
+MAX_NAME = 128
+MAX_BIASES = 1024
+MAX_OUTPUT = 2**31 - 1
+SEED_MASK = 2**63 - 1
+
+ROLES: dict[str, Role] = {
+    "developer": "system",
+    "system": "system",
+    "user": "user",
+    "assistant": "assistant",
+    "tool": "tool",
+    "function": "tool",
+}
+THINKING_OFF = frozenset({"none", "minimal"})
+
+
+class ParsedChat(NamedTuple):
+    """The request, and how its client wants the answer."""
+
+    chat: Chat
+    stream: bool
+    include_usage: bool
+
+
+def parse(data: bytes, *, seed: int = 0) -> ParsedChat:
+    """Read a body. `seed` is used where the client gives none: it is drawn outside, for this is pure."""
+    body = read_body(data)
+    _check_name(body.model, "model")
+    _refuse_impossible(body)
+    tools = _tools(body.tools or [])
+    choice, tools = _tool_choice(body, tools)
+    chat = Chat(
+        model=body.model,
+        turns=_turns(body.messages),
+        tools=tools,
+        tool_choice=choice,
+        sampling=_sampling(body, seed),
+        response_format=_response_format(body),
+        template_options=_template_options(body),
+    )
+    wants_usage = body.stream_options is not None and bool(body.stream_options.include_usage)
+    return ParsedChat(chat, bool(body.stream), wants_usage)
+
+
+def _check_name(name: str, param: str) -> None:
+    if not 1 <= len(name) <= MAX_NAME:
+        raise invalid(param, f"must have 1 to {MAX_NAME} characters")
+
+
+def _refuse_impossible(body: Body) -> None:
+    if bytes(body.functions) not in (*ABSENT, b"[]"):
+        raise unsupported("functions", "is an old form; send `tools`")
+    if body.modalities is not None and "audio" in body.modalities:
+        raise unsupported("modalities", "cannot include audio here")
+    if body.logprobs or body.top_logprobs:
+        raise unsupported("logprobs", "are not available here")
+
+
+# ── messages ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _turns(messages: list[Message]) -> tuple[Turn, ...]:
+    if not messages:
+        raise invalid("messages", "must not be empty")
+    if len(messages) > MAX_MESSAGES:
+        raise invalid("messages", f"holds {len(messages)} messages; {MAX_MESSAGES} are allowed")
+    return tuple(_turn(message, f"messages[{index}]") for index, message in enumerate(messages))
+
+
+def _turn(message: Message, at: str) -> Turn:
+    role = ROLES.get(message.role)
+    if role is None:
+        raise invalid(f"{at}.role", f"must be one of {', '.join(ROLES)}")
+    if message.content is None and role in ("system", "user"):
+        raise invalid(f"{at}.content", f"is required in a message of role {message.role}")
+    if message.role == "tool" and not message.tool_call_id:
+        raise invalid(f"{at}.tool_call_id", "is required in a message of role tool")
+    calls: tuple[ToolCall, ...] = ()
+    reasoning = ""
+    if role == "assistant":
+        calls = _history_calls(message, at)
+        reasoning = message.reasoning_content or message.reasoning or ""
+    return Turn(
+        role=role,
+        parts=_parts(message.content, f"{at}.content"),
+        reasoning=reasoning,
+        tool_calls=calls,
+        tool_call_id=message.tool_call_id or "",
+        name=message.name or "",
+    )
+
+
+def _parts(content: str | list[BodyPart] | None, at: str) -> tuple[Part, ...]:
+    if content is None:
+        return ()
+    if isinstance(content, str):
+        return (Text(text=content),) if content else ()
+    return tuple(_part(part, f"{at}[{index}]") for index, part in enumerate(content))
+
+
+def _part(part: BodyPart, at: str) -> Part:
+    if part.type == "text":
+        if part.text is None:
+            raise invalid(f"{at}.text", "is required in a part of type text")
+        return Text(text=part.text)
+    if part.type == "refusal":
+        return Text(text=part.refusal or "")
+    if part.type == "image_url":
+        if part.image_url is None:
+            raise invalid(f"{at}.image_url", "is required in a part of type image_url")
+        url = part.image_url if isinstance(part.image_url, str) else part.image_url.url
+        if url[:5].lower() == "data:":
+            raise unsupported(f"{at}.image_url", "cannot be served: images are not supported yet")
+        raise unsupported(f"{at}.image_url", "must be a data: URL: no address is fetched on a client's word")
+    raise unsupported(f"{at}.type", f"{part.type[:40]!r} is not supported")
+
+
+def _history_calls(message: Message, at: str) -> tuple[ToolCall, ...]:
+    calls = []
+    for index, call in enumerate(message.tool_calls or ()):
+        here = f"{at}.tool_calls[{index}]"
+        if call.function is None:
+            raise unsupported(here, "must be of type function")
+        _check_name(call.function.name, f"{here}.function.name")
+        arguments = (call.function.arguments or "").encode()
+        calls.append(ToolCall(id=call.id or "", name=call.function.name, arguments=arguments))
+    if message.function_call is not None:
+        arguments = (message.function_call.arguments or "").encode()
+        calls.append(ToolCall(id="", name=message.function_call.name, arguments=arguments))
+    return tuple(calls)
+
+
+# ── tools ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _tools(tools: list[Tool]) -> tuple[ToolSpec, ...]:
+    if len(tools) > MAX_TOOLS:
+        raise invalid("tools", f"holds {len(tools)} tools; {MAX_TOOLS} are allowed")
+    specs: list[ToolSpec] = []
+    names: set[str] = set()
+    for index, tool in enumerate(tools):
+        at = f"tools[{index}]"
+        if tool.type not in (None, "function"):
+            raise unsupported(f"{at}.type", "must be function")
+        if tool.function is None:
+            raise invalid(f"{at}.function", "is required")
+        name = tool.function.name
+        _check_name(name, f"{at}.function.name")
+        if name in names:
+            raise invalid(f"{at}.function.name", "names a tool that was already offered")
+        names.add(name)
+        schema = _object(tool.function.parameters, f"{at}.function.parameters")
+        specs.append(ToolSpec(name=name, description=tool.function.description or "", schema=schema))
+    return tuple(specs)
+
+
+def _object(raw: Raw, at: str) -> bytes:
+    """The bytes of a JSON object that is passed on unread; an empty one where nothing was sent."""
+    data = bytes(raw)
+    if data in ABSENT:
+        return b"{}"
+    if not data.lstrip().startswith(b"{"):
+        raise invalid(at, "must be a JSON object")
+    if len(data) > json_limits.MAX_DEPTH and (reason := json_limits.problem(data)):
+        raise invalid(at, reason)
+    return data
+
+
+def _tool_choice(body: Body, tools: tuple[ToolSpec, ...]) -> tuple[ToolChoice, tuple[ToolSpec, ...]]:
+    """How tools may be used, and which of them remain on offer."""
+    parallel = body.parallel_tool_calls is not False
+    choice = body.tool_choice
+    if choice is None:
+        return ToolChoice(parallel=parallel), tools
+    if isinstance(choice, BodyToolChoice):
+        return _structured_choice(choice, tools, parallel)
+    if choice in ("auto", "none"):
+        return ToolChoice(mode="none" if choice == "none" else "auto", parallel=parallel), tools
+    if choice in ("required", "any"):
+        if not tools:
+            raise invalid("tool_choice", "requires a tool, and none is offered")
+        return ToolChoice(mode="required", parallel=parallel), tools
+    raise invalid("tool_choice", "must be none, auto, required or the name of a function")
+
+
+def _structured_choice(
+    choice: BodyToolChoice, tools: tuple[ToolSpec, ...], parallel: bool
+) -> tuple[ToolChoice, tuple[ToolSpec, ...]]:
+    if choice.allowed_tools is not None:
+        wanted = {
+            _offered(tool, tools, "tool_choice.allowed_tools.tools") for tool in choice.allowed_tools.tools
+        }
+        if not wanted:
+            raise invalid("tool_choice.allowed_tools.tools", "must not be empty")
+        kept = tuple(tool for tool in tools if tool.name in wanted)
+        return ToolChoice(mode=choice.allowed_tools.mode, parallel=parallel), kept
+    reference = ToolReference(type=choice.type, function=choice.function)
+    name = _offered(reference, tools, "tool_choice.function.name")
+    return ToolChoice(mode="named", name=name, parallel=parallel), tools
+
+
+def _offered(reference: ToolReference, tools: tuple[ToolSpec, ...], at: str) -> str:
+    if reference.type not in (None, "function") or reference.function is None:
+        raise unsupported("tool_choice", "can only name functions")
+    name = reference.function.name
+    if not any(tool.name == name for tool in tools):
+        raise invalid(at, "names a tool that is not offered")
+    return name
+
+
+# ── options ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _within(
+    value: float | None, param: str, low: float, high: float, *, open_low: bool = False
+) -> float | None:
+    if value is not None and not (low <= value <= high and (value > low or not open_low)):
+        more = "greater than" if open_low else "at least"
+        raise invalid(param, f"must be {more} {low:g} and at most {high:g}")
+    return value
+
+
+def _whole(value: int | None, param: str, low: int, high: int = SEED_MASK) -> int | None:
+    if value is not None and not low <= value <= high:
+        limit = f" and at most {high}" if high < MAX_OUTPUT else ""
+        raise invalid(param, f"must be at least {low}{limit}")
+    return value
+
+
+def _sampling(body: Body, seed: int) -> Sampling:
+    newer = body.max_completion_tokens is not None
+    limit = body.max_completion_tokens if newer else body.max_tokens
+    limit = _whole(limit, "max_completion_tokens" if newer else "max_tokens", 1)
+    top_p = _within(body.top_p, "top_p", 0, 1)
+    given = _whole(body.seed, "seed", -(2**63))
+    top_k = _whole(body.top_k, "top_k", -1)
+    least = _whole(body.min_tokens, "min_tokens", 0) or 0
+    return Sampling(
+        temperature=_within(body.temperature, "temperature", 0, 2),
+        top_p=1e-6 if top_p == 0 else top_p,  # OpenAI takes 0; it leaves the likeliest token alone
+        top_k=None if top_k is None else min(top_k, MAX_OUTPUT),
+        min_p=_within(body.min_p, "min_p", 0, 1),
+        frequency_penalty=_within(body.frequency_penalty, "frequency_penalty", -2, 2),
+        presence_penalty=_within(body.presence_penalty, "presence_penalty", -2, 2),
+        repetition_penalty=_within(body.repetition_penalty, "repetition_penalty", 0, 10, open_low=True),
+        logit_bias=_logit_bias(body.logit_bias),
+        seed=(seed if given is None else given) & SEED_MASK,
+        stop=_stop(body.stop),
+        max_tokens=None if limit is None else min(limit, MAX_OUTPUT),
+        min_tokens=min(least, MAX_OUTPUT),
+        ignore_eos=bool(body.ignore_eos),
+        n=_whole(body.n, "n", 1, MAX_CHOICES) or 1,
+    )
+
+
+def _logit_bias(bias: dict[str, float] | None) -> dict[str, float] | None:
+    if not bias:
+        return None
+    if len(bias) > MAX_BIASES:
+        raise invalid("logit_bias", f"holds {len(bias)} tokens; {MAX_BIASES} are allowed")
+    for token, value in bias.items():
+        if not (token.isascii() and token.isdigit() and len(token) <= 9):
+            raise invalid("logit_bias", "must have token ids as its keys")
+        _within(value, f"logit_bias.{token}", -100, 100)
+    return bias
+
+
+def _stop(stop: str | list[str] | None) -> tuple[str, ...]:
+    if stop is None:
+        return ()
+    stops = (stop,) if isinstance(stop, str) else tuple(stop)
+    if len(stops) > MAX_STOPS:
+        raise invalid("stop", f"holds {len(stops)} strings; {MAX_STOPS} are allowed")
+    if not all(stops):
+        raise invalid("stop", "must not hold an empty string")
+    return stops
+
+
+def _response_format(body: Body) -> ResponseFormat:
+    wanted = body.response_format
+    if wanted is None or wanted.type == "text":
+        return ResponseFormat()
+    if wanted.type == "json_object":
+        return ResponseFormat(kind="json_object")
+    if wanted.type == "json_schema":
+        if wanted.json_schema is None or bytes(wanted.json_schema.schema) in ABSENT:
+            raise invalid("response_format.json_schema.schema", "is required")
+        schema = _object(wanted.json_schema.schema, "response_format.json_schema.schema")
+        return ResponseFormat(kind="json_schema", definition=schema, strict=bool(wanted.json_schema.strict))
+    raise invalid("response_format.type", "must be text, json_object or json_schema")
+
+
+_options_decoder = msgspec.json.Decoder(dict[str, Raw])
+
+
+def _template_options(body: Body) -> bytes:
+    """Options for the chat template: what the client sent, and `enable_thinking` from the effort if not in it."""
+    given = _object(body.chat_template_kwargs, "chat_template_kwargs")
+    if body.reasoning_effort is None:
+        return given
+    options = _options_decoder.decode(given)
+    thinking = b"false" if body.reasoning_effort in THINKING_OFF else b"true"
+    options.setdefault("enable_thinking", Raw(thinking))
+    return msgspec.json.encode(options)

@@ -1,0 +1,169 @@
+"""Deltas → what an OpenAI chat client reads: a stream of `data:` events, or one body. Pure.
+
+A stream has one id, the role in its first chunk, a finish reason for each choice, the usage if it was asked for,
+and `[DONE]`; or an error object and no `[DONE]`. Encoding a piece of text is the edge's hottest line: the bytes
+around it are made once per stream.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct, field
+from msgspec.json import Encoder
+
+from cortex.edge.errors import envelope
+from cortex.protocol.deltas import (
+    Delta,
+    Finish,
+    ReasoningPiece,
+    TextPiece,
+    ToolArguments,
+    ToolStart,
+)
+from cortex.protocol.faults import Fault
+from cortex.protocol.values import Usage
+
+PING = b": ping\n\n"
+DONE = b"data: [DONE]\n\n"
+
+_END = b"}]}\n\n"
+_OPEN = b'},"finish_reason":null' + _END
+_encode = Encoder().encode
+
+
+def reason_of(reason: str, calls: int) -> str:
+    """The finish reason as clients know it. With calls made it must say so, or agents stop half-way."""
+    if calls and reason == "stop":
+        return "tool_calls"
+    return "stop" if reason == "cancelled" else reason
+
+
+def usage_of(usage: Usage) -> dict[str, object]:
+    """The usage object."""
+    return {
+        "prompt_tokens": usage.prompt,
+        "completion_tokens": usage.completion,
+        "total_tokens": usage.prompt + usage.completion,
+        "prompt_tokens_details": {"cached_tokens": usage.cached},
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning},
+    }
+
+
+class ChatStream:
+    """Encodes one answer as server-sent events. Every method returns the bytes to send."""
+
+    def __init__(self, id: str, model: str, created: int, *, include_usage: bool = False, n: int = 1) -> None:  # noqa: A002
+        common = {"id": id, "object": "chat.completion.chunk", "created": created, "model": model}
+        self._head = b"data: " + _encode(common)[:-1]
+        self._include_usage = include_usage
+        choices = [self._head + b',"choices":[{"index":%d,"delta":{' % index for index in range(n)]
+        self._delta = choices
+        self._text = [prefix + b'"content":' for prefix in choices]
+        self._reasoning = [prefix + b'"reasoning_content":' for prefix in choices]
+        self._calls = [0] * n
+        self._finished = [False] * n
+
+    def start(self) -> bytes:
+        """The role of every choice; sent as soon as the request has a place in line."""
+        return b"".join(prefix + b'"role":"assistant","content":""' + _OPEN for prefix in self._delta)
+
+    def push(self, delta: Delta) -> bytes:
+        """The events of one delta; empty while its text is held back."""
+        pieces = delta.pieces
+        choice = delta.choice
+        if len(pieces) == 1 and type(pieces[0]) is TextPiece:
+            return self._text[choice] + _encode(pieces[0].text) + _OPEN
+        return b"".join([self._piece(choice, piece) for piece in pieces])
+
+    def _piece(self, choice: int, piece: object) -> bytes:
+        match piece:
+            case TextPiece(text=text):
+                return self._text[choice] + _encode(text) + _OPEN
+            case ReasoningPiece(text=text):
+                return self._reasoning[choice] + _encode(text) + _OPEN
+            case ToolArguments(index=index, text=text):
+                return self._call(choice, {"index": index, "function": {"arguments": text}})
+            case ToolStart(index=index, id=id_, name=name):
+                self._calls[choice] += 1
+                function = {"name": name, "arguments": ""}
+                return self._call(
+                    choice, {"index": index, "id": id_, "type": "function", "function": function}
+                )
+            case Finish(reason=reason):
+                return self._finish(choice, reason)
+        return b""
+
+    def _call(self, choice: int, call: dict[str, object]) -> bytes:
+        return self._delta[choice] + b'"tool_calls":[' + _encode(call) + b"]" + _OPEN
+
+    def _finish(self, choice: int, reason: str) -> bytes:
+        if self._finished[choice]:
+            return b""
+        self._finished[choice] = True
+        spoken = _encode(reason_of(reason, self._calls[choice]))
+        return self._delta[choice] + b'},"finish_reason":' + spoken + _END
+
+    def end(self, usage: Usage) -> bytes:
+        """The end of an answer that is complete. No choice goes without a reason: clients would ask again."""
+        out = [self._finish(choice, "stop") for choice in range(len(self._finished))]
+        if self._include_usage:
+            out.append(self._head + b',"choices":[],"usage":' + _encode(usage_of(usage)) + b"}\n\n")
+        out.append(DONE)
+        return b"".join(out)
+
+    def fail(self, fault: Fault) -> bytes:
+        """The end of an answer that is not; the SDKs raise on it."""
+        return b"data: " + envelope(fault) + b"\n\n"
+
+
+class _Choice(Struct):
+    text: list[str] = field(default_factory=list)
+    reasoning: list[str] = field(default_factory=list)
+    calls: dict[int, tuple[str, str, list[str]]] = field(default_factory=dict)
+    reason: str = "stop"
+
+    def body(self, index: int) -> dict[str, object]:
+        text = "".join(self.text)
+        message: dict[str, object] = {
+            "role": "assistant",
+            "content": text if text or not self.calls else None,
+            "refusal": None,
+        }
+        if self.reasoning:
+            message["reasoning_content"] = "".join(self.reasoning)
+        if self.calls:
+            message["tool_calls"] = [
+                {"id": id_, "type": "function", "function": {"name": name, "arguments": "".join(arguments)}}
+                for id_, name, arguments in self.calls.values()
+            ]
+        reason = reason_of(self.reason, len(self.calls))
+        return {"index": index, "message": message, "logprobs": None, "finish_reason": reason}
+
+
+class ChatCollector:
+    """Gathers one answer and encodes it as one body."""
+
+    def __init__(self, id: str, model: str, created: int, *, n: int = 1) -> None:  # noqa: A002
+        self._common = {"id": id, "object": "chat.completion", "created": created, "model": model}
+        self._choices = [_Choice() for _ in range(n)]
+
+    def push(self, delta: Delta) -> None:
+        """Take in one delta."""
+        choice = self._choices[delta.choice]
+        for piece in delta.pieces:
+            match piece:
+                case TextPiece(text=text):
+                    choice.text.append(text)
+                case ReasoningPiece(text=text):
+                    choice.reasoning.append(text)
+                case ToolStart(index=index, id=id_, name=name):
+                    choice.calls[index] = (id_, name, [])
+                case ToolArguments(index=index, text=text):
+                    if index in choice.calls:
+                        choice.calls[index][2].append(text)
+                case Finish(reason=reason):
+                    choice.reason = reason
+
+    def body(self, usage: Usage) -> bytes:
+        """The whole answer."""
+        choices = [choice.body(index) for index, choice in enumerate(self._choices)]
+        return _encode({**self._common, "choices": choices, "usage": usage_of(usage)})

@@ -1,0 +1,277 @@
+"""What stands between the HTTP server and Falcon: limits, deadlines, and knowing at once when a client has left.
+
+It owns `receive()`: the whole body is read under a cap and a deadline before Falcon sees the request, then one
+watcher waits for the disconnect and tells `scope["cortex.gone"]` within milliseconds. (Falcon's stream and the
+worker learn of it seconds later, and a body cut short would be served as if it were whole.) It owns `send()` too:
+every response gets its request id, and a client that leaves bytes unread for too long is cut off.
+
+It knows no dialect but the error object, and no models.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from cortex.edge.config import Gateway
+from cortex.edge.errors import JSON_TYPE, envelope, headers_of, http_envelope, status_of
+from cortex.protocol.faults import Code, Fault
+
+Scope = dict[str, Any]
+Message = dict[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+SendMessage = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, SendMessage], Awaitable[None]]
+
+FULL = Fault(code=Code.OVERLOADED, message="this worker serves as many requests as it may; try again")
+DRAINING = Fault(code=Code.DRAINING, message="the gateway is stopping; try again")
+LINGER_S = 1.0
+"""How long the rest of a refused body is read and dropped, so that its sender gets to read the answer."""
+
+
+class Gone:
+    """Set once, when the client has left; callbacks run at that very moment."""
+
+    __slots__ = ("_callbacks", "_set")
+
+    def __init__(self) -> None:
+        self._set = False
+        self._callbacks: list[Callable[[], None]] = []
+
+    def is_set(self) -> bool:
+        return self._set
+
+    def then(self, callback: Callable[[], None]) -> None:
+        """Call back when it is set; at once if it is."""
+        if self._set:
+            callback()
+        else:
+            self._callbacks.append(callback)
+
+    def set(self) -> None:
+        """The client has left."""
+        if not self._set:
+            self._set = True
+            for callback in self._callbacks:
+                callback()
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An answer of the guard's own."""
+
+    status: int
+    body: bytes
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    close: bool = True
+
+
+class Guard:
+    """The ASGI app that wraps the Falcon app."""
+
+    def __init__(
+        self,
+        app: App,
+        settings: Gateway,
+        *,
+        on_refusal: Callable[[str, int], None] = lambda _path, _status: None,
+    ) -> None:
+        self._app = app
+        self._settings = settings
+        self._on_refusal = on_refusal
+        self.draining = False
+        """Set when the worker is told to stop: nothing new is begun."""
+        self.inflight = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: SendMessage) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})  # before accepting: the server answers 403
+            return
+        scope["cortex.request_id"] = f"req_{os.urandom(12).hex()}"
+        generates = scope["method"] == "POST"
+        if generates and (refusal := self._admission()) is not None:
+            await self._refuse(scope, send, refusal)
+            return
+        self.inflight += generates
+        try:
+            await self._admitted(scope, receive, send)
+        finally:
+            self.inflight -= generates
+
+    def _admission(self) -> Refusal | None:
+        if self.draining:
+            return _refusal_of(DRAINING)
+        if self.inflight >= self._settings.max_inflight:
+            return _refusal_of(FULL)
+        return None
+
+    async def _admitted(self, scope: Scope, receive: Receive, send: SendMessage) -> None:
+        length = _content_length(scope)
+        body = bytearray()
+        refusal = None
+        if length is not None and length > self._settings.max_body_bytes:
+            refusal = self._too_large()
+        else:
+            try:
+                async with asyncio.timeout(self._settings.body_s):
+                    refusal = await self._read(receive, body, length)
+            except TimeoutError:
+                refusal = _http_refusal(408, "the body did not arrive in time")
+            except _LeftEarlyError:
+                return
+        if refusal is not None:
+            await self._refuse(scope, send, refusal)
+            if refusal.status == 413:
+                await _linger(receive)
+            return
+        await self._serve(scope, receive, send, bytes(body))
+
+    async def _read(self, receive: Receive, body: bytearray, length: int | None) -> Refusal | None:
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                if length is not None and len(body) < length:
+                    # Either it has left or the server has given up on the body; then it reads this.
+                    return _http_refusal(400, "the body ended before its Content-Length")
+                raise _LeftEarlyError
+            body += message.get("body", b"")
+            if len(body) > self._settings.max_body_bytes:
+                return self._too_large()
+            if not message.get("more_body", False):
+                break
+        if length is not None and len(body) != length:
+            return _http_refusal(400, "the body's length is not its Content-Length")
+        return None
+
+    async def _serve(self, scope: Scope, receive: Receive, send: SendMessage, body: bytes) -> None:
+        gone = scope["cortex.gone"] = Gone()
+        task = asyncio.current_task()
+        assert task is not None
+        writer = _Writer(scope, send, task, self._settings.write_stall_s)
+        sent = False
+
+        async def replay() -> Message:
+            nonlocal sent
+            if sent:
+                await asyncio.Future()  # the watcher alone listens for the disconnect
+            sent = True
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        watcher = asyncio.ensure_future(_watch(receive, writer))
+        try:
+            await self._app(scope, replay, writer.send)
+        finally:
+            gone.set()  # whatever still runs for it has nobody to run for
+            watcher.cancel()
+            writer.close()
+
+    async def _refuse(self, scope: Scope, send: SendMessage, refusal: Refusal) -> None:
+        self._on_refusal(scope["path"], refusal.status)
+        headers = [
+            (b"content-type", JSON_TYPE.encode()),
+            (b"content-length", b"%d" % len(refusal.body)),
+            (b"x-request-id", scope["cortex.request_id"].encode()),
+            *refusal.headers,
+        ]
+        if refusal.close:
+            headers.append((b"connection", b"close"))
+        await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
+        await send({"type": "http.response.body", "body": refusal.body})
+
+    def _too_large(self) -> Refusal:
+        limit = self._settings.max_body_bytes
+        return _http_refusal(413, f"the body is larger than {limit} bytes")
+
+
+class _LeftEarlyError(Exception):
+    """The client left before its request was complete."""
+
+
+class _Writer:
+    """`send()` with a request id in the head and a deadline on each write. One timer per response."""
+
+    def __init__(
+        self,
+        scope: Scope,
+        send: SendMessage,
+        task: asyncio.Task[Any],
+        stall_s: float,
+    ) -> None:
+        self._send = send
+        self._request_id: bytes = scope["cortex.request_id"].encode()
+        self._gone: Gone = scope["cortex.gone"]
+        self._task = task
+        self._stall_s = stall_s
+        self._abort: Callable[[], None] | None = scope.get("cortex.abort")
+        self._loop = asyncio.get_running_loop()
+        self._since: float | None = None
+        self._timer = self._loop.call_later(stall_s, self._look)
+
+    async def send(self, message: Message) -> None:
+        """Pass it on; the time this takes is watched."""
+        if message["type"] == "http.response.start":
+            headers = [
+                *message.get("headers", ()),
+                (b"x-request-id", self._request_id),
+                (b"server", b"cortex"),
+            ]
+            message = {**message, "headers": headers}
+        self._since = self._loop.time()
+        await self._send(message)
+        self._since = None
+
+    def left(self) -> None:
+        """The client has left: whatever waits for it to read must not."""
+        self._gone.set()
+        if self._since is not None:
+            self._task.cancel()
+
+    def close(self) -> None:
+        """The response is over."""
+        self._timer.cancel()
+
+    def _look(self) -> None:
+        due = self._stall_s if self._since is None else self._since + self._stall_s - self._loop.time()
+        if due <= 0:
+            self._gone.set()
+            if self._abort is not None:
+                self._abort()
+            self._task.cancel()
+            return
+        self._timer = self._loop.call_later(min(due, self._stall_s), self._look)
+
+
+async def _watch(receive: Receive, writer: _Writer) -> None:
+    await receive()  # after a whole body this is the disconnect
+    writer.left()
+
+
+async def _linger(receive: Receive) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LINGER_S):
+            while (await receive())["type"] != "http.disconnect":
+                pass
+
+
+def _content_length(scope: Scope) -> int | None:
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            return int(value) if value.isdigit() else None
+    return None
+
+
+def _http_refusal(status: int, message: str) -> Refusal:
+    return Refusal(status, http_envelope(status, message))
+
+
+def _refusal_of(fault: Fault) -> Refusal:
+    headers = tuple((name.encode(), value.encode()) for name, value in headers_of(fault).items())
+    return Refusal(status_of(fault), envelope(fault), headers)

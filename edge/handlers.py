@@ -1,0 +1,65 @@
+"""Falcon's failures → the OpenAI error object: faults, HTTP errors, and exceptions that nobody foresaw."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import falcon
+import falcon.asgi
+
+from cortex.edge.errors import (
+    HTTP_MESSAGES,
+    JSON_TYPE,
+    envelope,
+    headers_of,
+    http_envelope,
+    internal,
+    status_of,
+)
+from cortex.protocol.faults import FaultError
+
+log = logging.getLogger("cortex.edge")
+
+
+def install(app: falcon.asgi.App[Any, Any]) -> None:
+    """Make every failure of the app an OpenAI error object."""
+    app.add_error_handler(Exception, _on_exception)
+    app.add_error_handler(falcon.HTTPError, _on_http_error)
+    app.add_error_handler(FaultError, _on_fault)
+
+
+def _answer(resp: falcon.asgi.Response, status: int, body: bytes) -> None:
+    resp.status = status
+    resp.content_type = JSON_TYPE
+    resp.data = body
+    resp.stream = None
+
+
+async def _on_fault(
+    req: falcon.asgi.Request, resp: falcon.asgi.Response, error: FaultError, _params: dict[str, Any]
+) -> None:
+    req.context.fault = error.fault
+    _answer(resp, status_of(error.fault), envelope(error.fault))
+    resp.set_headers(headers_of(error.fault))
+
+
+async def _on_http_error(
+    _req: falcon.asgi.Request, resp: falcon.asgi.Response, error: falcon.HTTPError, _params: dict[str, Any]
+) -> None:
+    status = error.status_code
+    message = HTTP_MESSAGES.get(status) or error.description or error.title or "the request cannot be served"
+    _answer(resp, status, http_envelope(status, message))
+    if error.headers:
+        resp.set_headers(error.headers)
+
+
+async def _on_exception(
+    req: falcon.asgi.Request, resp: falcon.asgi.Response, error: Exception, _params: dict[str, Any]
+) -> None:
+    request_id = req.scope.get("cortex.request_id", "")
+    log.error("request %s failed in our own code", request_id, exc_info=error)
+    fault = internal(request_id)
+    req.context.fault = fault
+    _answer(resp, status_of(fault), envelope(fault))
+    resp.set_headers(headers_of(fault))

@@ -1,0 +1,150 @@
+"""All series of the edge, named in this one file. They work across processes when PROMETHEUS_MULTIPROC_DIR is set.
+
+A token costs nothing here: a request is observed when it ends. Model labels come from the catalogue, because a label
+that a client could choose would be a way to fill memory.
+"""
+
+from __future__ import annotations
+
+import logging
+from time import monotonic
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from cortex.protocol.faults import Code, Fault
+from cortex.protocol.values import Usage
+
+log = logging.getLogger("cortex.edge")
+
+DURATION = (0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1200)
+FIRST_TOKEN = (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 120)
+SPEED = (1, 2.5, 5, 10, 15, 20, 30, 40, 60, 80, 120, 200)
+SHORTEST_WINDOW = 0.1
+"""Seconds between first and last token below which a speed would say nothing; then the whole request counts."""
+
+
+class Metrics:
+    """The series, in the registry given."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.requests = Counter(
+            "cortex_requests", "Requests answered", ["model", "route", "status"], registry=registry
+        )
+        self.errors = Counter(
+            "cortex_request_errors", "Requests that failed", ["model", "code"], registry=registry
+        )
+        self.prompt_tokens = Counter(
+            "cortex_prompt_tokens", "Tokens of prompts", ["model"], registry=registry
+        )
+        self.completion_tokens = Counter(
+            "cortex_completion_tokens", "Tokens generated", ["model"], registry=registry
+        )
+        self.cached_prompt_tokens = Counter(
+            "cortex_cached_prompt_tokens", "Tokens of prompts found in a cache", ["model"], registry=registry
+        )
+        self.duration = Histogram(
+            "cortex_request_duration_seconds",
+            "From the request to the end of its answer",
+            ["model"],
+            buckets=DURATION,
+            registry=registry,
+        )
+        self.first_token = Histogram(
+            "cortex_time_to_first_token_seconds",
+            "From the request to the first text, reasoning or tool call",
+            ["model"],
+            buckets=FIRST_TOKEN,
+            registry=registry,
+        )
+        self.speed = Histogram(
+            "cortex_tokens_per_second",
+            "Tokens per second from the first to the last",
+            ["model"],
+            buckets=SPEED,
+            registry=registry,
+        )
+        self.inflight = Gauge(
+            "cortex_edge_inflight", "Requests being answered", multiprocess_mode="livesum", registry=registry
+        )
+        self.wire_errors = Counter(
+            "cortex_wire_errors", "Messages from brokers that were dropped", ["reason"], registry=registry
+        )
+        self.disconnects = Counter(
+            "cortex_client_disconnects",
+            "Clients that left before their answer was complete",
+            registry=registry,
+        )
+
+    def wire_error(self, reason: str) -> None:
+        """A message was dropped."""
+        self.wire_errors.labels(reason).inc()
+
+    def answered(self, model: str, route: str, status: int) -> None:
+        """A request was answered that generates nothing, or was refused."""
+        self.requests.labels(model, route, str(status)).inc()
+
+    def failed(self, model: str, fault: Fault) -> None:
+        """A request failed with this fault."""
+        if fault.code is Code.CANCELLED:
+            self.disconnects.inc()
+        else:
+            self.errors.labels(model, fault.code.value).inc()
+
+    def begin(self, request: str, model: str, route: str) -> Record:
+        """A request was submitted."""
+        self.inflight.inc()
+        return Record(self, request, model, route)
+
+
+class Record:
+    """One request that generates, as it is measured; at its end it is one line in the log."""
+
+    __slots__ = ("_metrics", "_model", "_open", "_request", "_route", "_started", "first_at")
+
+    def __init__(self, metrics: Metrics, request: str, model: str, route: str) -> None:
+        self._metrics = metrics
+        self._request = request
+        self._model = model
+        self._route = route
+        self._started = monotonic()
+        self._open = True
+        self.first_at: float | None = None
+
+    def content(self) -> None:
+        """The first text, reasoning or tool call is there."""
+        self.first_at = monotonic()
+
+    def end(self, status: int, *, usage: Usage | None = None, fault: Fault | None = None) -> None:
+        """The answer has ended; only the first call counts."""
+        if not self._open:
+            return
+        self._open = False
+        metrics, model, now = self._metrics, self._model, monotonic()
+        metrics.inflight.dec()
+        metrics.answered(model, self._route, status)
+        metrics.duration.labels(model).observe(now - self._started)
+        if self.first_at is not None:
+            metrics.first_token.labels(model).observe(self.first_at - self._started)
+        if fault is not None:
+            metrics.failed(model, fault)
+        if usage is not None:
+            metrics.prompt_tokens.labels(model).inc(usage.prompt)
+            metrics.completion_tokens.labels(model).inc(usage.completion)
+            metrics.cached_prompt_tokens.labels(model).inc(usage.cached)
+            if usage.completion:
+                metrics.speed.labels(model).observe(usage.completion / self._window(now))
+        log.info(
+            "%s %s: %s after %.3f s, %d + %d tokens",
+            self._request,
+            model,
+            "done" if fault is None else fault.code.value,
+            now - self._started,
+            usage.prompt if usage is not None else 0,
+            usage.completion if usage is not None else 0,
+        )
+
+    def _window(self, now: float) -> float:
+        since = self.first_at if self.first_at is not None else self._started
+        if now - since < SHORTEST_WINDOW:
+            since = self._started
+        return max(now - since, 1e-3)

@@ -1,0 +1,193 @@
+"""`POST /v1/chat/completions`: read, submit, wait for the broker's first word, then stream or collect."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import secrets
+import time
+
+import falcon
+import falcon.asgi
+
+from cortex.edge.config import Gateway
+from cortex.edge.dialects.openai_chat import ParsedChat, parse
+from cortex.edge.dialects.openai_chat_reply import PING, ChatCollector, ChatStream
+from cortex.edge.errors import JSON_TYPE, internal, status_of
+from cortex.edge.events import Ticket
+from cortex.edge.link import Link
+from cortex.edge.metrics import Metrics, Record
+from cortex.edge.stream import Stream
+from cortex.protocol.codec import WireError, encode_request
+from cortex.protocol.deltas import Delta, Finish, ToolEnd
+from cortex.protocol.faults import Code, Fault, FaultError, fault
+from cortex.protocol.messages import Finished
+from cortex.protocol.request import Chat
+
+log = logging.getLogger("cortex.edge")
+
+EVENT_STREAM = "text/event-stream; charset=utf-8"
+ASSUMED_OUTPUT = 1024
+"""Tokens that a request is charged for at most before it is known how many it took."""
+BYTES_PER_TOKEN = 4
+LEFT = Fault(code=Code.CANCELLED, message="the client has left")
+
+
+class ChatResource:
+    """Chat completions."""
+
+    def __init__(self, link: Link, settings: Gateway, metrics: Metrics) -> None:
+        self._link = link
+        self._settings = settings
+        self._metrics = metrics
+
+    async def on_post(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
+        """Answer one chat."""
+        require_json(req)
+        parsed = parse(await req.stream.read(), seed=secrets.randbits(63))
+        chat = parsed.chat
+        self._link.catalogue.find(chat.model)
+        req.context.model = chat.model
+        stream = self._link.open(self._ticket(req, chat))
+        record = self._metrics.begin(stream.request, chat.model, req.uri_template or "")
+        req.context.record = record
+        gone = req.scope["cortex.gone"]
+        gone.then(stream.cancel)  # before anything else
+        gone.then(lambda: record.end(status_of(LEFT), fault=LEFT))
+        try:
+            await stream.verdict()
+            if parsed.stream:
+                resp.content_type = EVENT_STREAM
+                resp.set_header("cache-control", "no-cache")
+                resp.set_header("x-accel-buffering", "no")
+                resp.stream = ChatEvents(stream, _encoder(stream, parsed), record)
+            else:
+                resp.content_type = JSON_TYPE
+                resp.data = await _collect(stream, chat, record)
+        except FaultError as error:
+            record.end(status_of(error.fault), fault=error.fault)
+            raise
+        except BaseException:
+            record.end(500, fault=internal(stream.request))
+            stream.cancel()
+            raise
+
+    def _ticket(self, req: falcon.asgi.Request, chat: Chat) -> Ticket:
+        try:
+            blob = encode_request(chat)
+        except WireError as error:
+            raise fault(Code.REQUEST_TOO_LARGE, "the request is larger than 4 MiB") from error
+        limit = chat.sampling.max_tokens or ASSUMED_OUTPUT
+        return Ticket(
+            request=req.scope["cortex.request_id"],
+            model=chat.model,
+            attachments=(blob,),
+            choices=chat.sampling.n,
+            principal=principal_of(req),
+            cost=len(blob) // BYTES_PER_TOKEN + min(limit, ASSUMED_OUTPUT),
+            queue_ms=int(self._settings.queue_s * 1000),
+        )
+
+
+class ChatEvents:
+    """The events of one streamed answer. All that is there goes out in one write."""
+
+    def __init__(self, stream: Stream, encoder: ChatStream, record: Record) -> None:
+        self._stream = stream
+        self._encoder = encoder
+        self._record = record
+        self._begun = False
+        self._ended = False
+
+    def __aiter__(self) -> ChatEvents:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self._begun:
+            self._begun = True
+            return self._encoder.start()
+        if self._ended:
+            raise StopAsyncIteration
+        while True:
+            items = await self._stream.take()
+            if not items:
+                return PING
+            try:
+                data = b"".join([self._encode(item) for item in items])
+            except Exception:
+                log.exception("request %s could not be encoded", self._stream.request)
+                self._stream.cancel()
+                data = self._fail(internal(self._stream.request))
+            if data:
+                return data
+
+    def _encode(self, item: object) -> bytes:
+        if type(item) is Delta:
+            if self._record.first_at is None and has_content(item):
+                self._record.content()
+            return self._encoder.push(item)
+        if isinstance(item, Finished):
+            self._record.end(200, usage=item.usage)
+            self._ended = True
+            return self._encoder.end(item.usage)
+        if isinstance(item, Fault):
+            return self._fail(item)
+        return b""
+
+    def _fail(self, reason: Fault) -> bytes:
+        self._record.end(200, fault=reason)
+        self._ended = True
+        return self._encoder.fail(reason)
+
+    async def close(self) -> None:
+        """Falcon is done with it, for whatever reason."""
+        self._stream.cancel()
+
+
+async def _collect(stream: Stream, chat: Chat, record: Record) -> bytes:
+    """Wait for the whole answer; raises the fault that ends it otherwise."""
+    collector = ChatCollector(_id(stream), chat.model, int(time.time()), n=chat.sampling.n)
+    while True:
+        for item in await stream.take():
+            if type(item) is Delta:
+                if record.first_at is None and has_content(item):
+                    record.content()
+                collector.push(item)
+            elif isinstance(item, Finished):
+                record.end(200, usage=item.usage)
+                return collector.body(item.usage)
+            elif isinstance(item, Fault):
+                raise FaultError(item)
+
+
+def _encoder(stream: Stream, parsed: ParsedChat) -> ChatStream:
+    chat = parsed.chat
+    return ChatStream(
+        _id(stream), chat.model, int(time.time()), include_usage=parsed.include_usage, n=chat.sampling.n
+    )
+
+
+def _id(stream: Stream) -> str:
+    return "chatcmpl-" + stream.request.removeprefix("req_")
+
+
+def has_content(delta: Delta) -> bool:
+    """Whether a client sees something of it: text, reasoning or a tool call."""
+    return any(not isinstance(piece, Finish | ToolEnd) for piece in delta.pieces)
+
+
+def require_json(req: falcon.asgi.Request) -> None:
+    """Refuse a body that a web page could send without asking: 415."""
+    kind = (req.content_type or "").partition(";")[0].strip().lower()
+    if kind != JSON_TYPE:
+        raise falcon.HTTPUnsupportedMediaType
+
+
+def principal_of(req: falcon.asgi.Request) -> str:
+    """Whose request it is, for fairness: the digest of the credential presented, else the peer's address."""
+    credential = req.get_header("authorization") or req.get_header("x-api-key")
+    if credential is None:
+        return req.remote_addr
+    scheme, _, token = credential.partition(" ")
+    secret = token.strip() if scheme.lower() == "bearer" else credential
+    return hashlib.sha256(secret.encode()).hexdigest()

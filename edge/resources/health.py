@@ -1,0 +1,64 @@
+"""Is this process alive, can it serve, and how is the fleet? Answers come from memory: nothing is asked of anybody."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import falcon.asgi
+import msgspec
+
+from cortex.edge.errors import JSON_TYPE
+from cortex.edge.link import Link
+
+
+class HealthResource:
+    """`/livez` speaks of the process only, `/readyz` of serving, `/health` of everything in one object."""
+
+    def __init__(self, link: Link, draining: Callable[[], bool]) -> None:
+        self._link = link
+        self._draining = draining
+
+    async def on_get_live(self, _req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
+        """The process answers. Never depends on another one."""
+        self._answer(resp, 200, {"status": "ok"})
+
+    async def on_get_ready(self, _req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
+        """200 when a broker is known and a model is loaded."""
+        waiting = self._waiting_for()
+        self._answer(resp, 503 if waiting else 200, {"status": waiting or "ready"})
+
+    async def on_get(self, _req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
+        """The fleet in short."""
+        catalogue = self._link.catalogue
+        summary = {
+            "status": "degraded" if self._waiting_for() else "ok",
+            "detail": self._waiting_for(),
+            "broker": catalogue.broker or None,
+            "neurons": catalogue.neurons,
+            "models": {"known": len(catalogue.entries), "loaded": catalogue.loaded},
+        }
+        self._answer(resp, 200, summary)
+
+    def _waiting_for(self) -> str:
+        catalogue = self._link.catalogue
+        if self._draining():
+            return "draining"
+        if not catalogue.broker:
+            return "no broker"
+        return "" if catalogue.loaded else "no model loaded"
+
+    def _answer(self, resp: falcon.asgi.Response, status: int, body: Mapping[str, object]) -> None:
+        resp.status = status
+        resp.content_type = JSON_TYPE
+        resp.data = msgspec.json.encode(body)
+
+
+class RootResource:
+    """`/`: clients look whether anybody is there."""
+
+    async def on_get(self, _req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
+        """A name."""
+        resp.content_type = JSON_TYPE
+        resp.data = b'{"name":"cortex"}'
+
+    on_head = on_get

@@ -1,0 +1,203 @@
+"""The link over a real socket, against a broker of a few lines."""
+
+import asyncio
+import time
+
+import pytest
+import zmq
+from fake_broker import FakeBroker
+
+from cortex.edge.config import Gateway
+from cortex.edge.events import Ticket
+from cortex.edge.link import BrokerLink
+from cortex.protocol.codec import encode_request
+from cortex.protocol.deltas import Delta
+from cortex.protocol.faults import Code, Fault, FaultError
+from cortex.protocol.messages import Accepted, Finished
+from cortex.protocol.request import Chat, Sampling, Text, Turn
+
+
+@pytest.fixture
+def endpoint(tmp_path):
+    directory = tmp_path / "run"
+    directory.mkdir(mode=0o700)
+    return f"ipc://{directory}/b"
+
+
+def ticket(name="r1", model="demo", tokens=5):
+    chat = Chat(
+        model=model,
+        turns=(Turn(role="user", parts=(Text(text="hi"),)),),
+        sampling=Sampling(max_tokens=tokens),
+    )
+    return Ticket(request=name, model=model, attachments=(encode_request(chat),))
+
+
+async def known(link, wanted=True):
+    """Wait until a broker is known, or no more."""
+    async with asyncio.timeout(8):
+        while bool(link.catalogue.broker) is not wanted:  # noqa: ASYNC110  # it is the socket that changes it
+            await asyncio.sleep(0.01)
+
+
+async def whole(stream):
+    items = []
+    while not items or not isinstance(items[-1], Finished | Fault):
+        items += await stream.take()
+    return items
+
+
+def linked(endpoint, scenario, **settings):
+    """Run a scenario with a started link, and stop it whatever happens."""
+    errors = []
+
+    async def body():
+        link = BrokerLink(endpoint, Gateway(**settings), count_error=errors.append)
+        await link.start()
+        try:
+            async with asyncio.timeout(20):
+                await scenario(link)
+        finally:
+            await link.stop()
+
+    asyncio.run(body())
+    return errors
+
+
+def test_a_request_there_and_its_tokens_back(endpoint):
+    """Welcome, submit, accepted, deltas in order, finished."""
+    with FakeBroker(endpoint) as broker:
+
+        async def scenario(link):
+            await known(link)
+            assert [entry.id for entry in link.catalogue.entries] == list(broker.models)
+            stream = link.open(ticket())
+            await stream.verdict()
+            first, *deltas, last = await whole(stream)
+            assert isinstance(first, Accepted)
+            assert all(isinstance(item, Delta) for item in deltas)
+            assert [token for item in deltas for token in item.tokens] == [0, 1, 2, 3, 4]
+            assert last.totals == (5,)
+
+        assert linked(endpoint, scenario) == []
+        assert [submit.request for _, submit in broker.seen.submits] == ["r1"]
+
+
+def test_many_streams_at_once(endpoint):
+    """200 requests over one socket: every token of each, in order."""
+    with FakeBroker(endpoint, rate=2000):
+
+        async def scenario(link):
+            await known(link)
+            streams = [link.open(ticket(f"r{n}", tokens=50)) for n in range(200)]
+            for items in await asyncio.gather(*map(whole, streams)):
+                tokens = [token for item in items if isinstance(item, Delta) for token in item.tokens]
+                assert tokens == list(range(50))
+
+        assert linked(endpoint, scenario) == []
+
+
+def test_a_cancel_reaches_the_broker_at_once(endpoint):
+    """Within milliseconds of the client's leaving."""
+    with FakeBroker(endpoint, rate=50) as broker:
+
+        async def scenario(link):
+            await known(link)
+            stream = link.open(ticket(tokens=10_000))
+            await stream.verdict()
+            left_at = time.monotonic()
+            stream.cancel()
+            assert (await whole(stream))[-1].code is Code.CANCELLED
+            async with asyncio.timeout(5):
+                while not broker.seen.cancels:  # noqa: ASYNC110  # another thread's
+                    await asyncio.sleep(0.001)
+            assert broker.seen.cancels[0][0] - left_at < 0.25
+
+        linked(endpoint, scenario)
+
+
+def test_without_a_broker_nothing_is_opened(endpoint):
+    """A fault at once rather than a wait."""
+
+    async def scenario(link):
+        with pytest.raises(FaultError) as caught:
+            link.open(ticket())
+        assert caught.value.fault.code is Code.BROKER_LOST
+
+    linked(endpoint, scenario)
+
+
+def test_a_waiting_request_moves_to_the_next_broker(endpoint):
+    """The broker goes and another comes: submitted again, with the time waited; one that runs is ended."""
+
+    async def scenario(link):
+        with FakeBroker(endpoint, session=b"broker-1"):
+            await known(link)
+            waiting = link.open(ticket("waits", model="mute"))
+            running = link.open(ticket("runs", tokens=100_000))
+            items = []
+            while not any(isinstance(item, Delta) for item in items):
+                items += await running.take()
+            await waiting.take()
+        await known(link, wanted=False)
+        assert (await whole(running))[-1].code is Code.BROKER_LOST
+        with FakeBroker(endpoint, session=b"broker-2") as second:
+            second.models = ("mute",)
+            await known(link)
+            async with asyncio.timeout(5):
+                while not second.seen.submits:  # noqa: ASYNC110  # another thread's
+                    await asyncio.sleep(0.01)
+            (_, submit), *more = second.seen.submits
+            assert more == []
+            assert (submit.request, submit.attempt) == ("waits", 1)
+            assert submit.waited_ms > 2000
+            assert [entry.id for entry in link.catalogue.entries] == ["mute"]
+
+    linked(endpoint, scenario)
+
+
+def test_what_is_not_a_message_is_counted_and_dropped(endpoint):
+    """Garbage from the wire never reaches a request."""
+
+    class Babbling(FakeBroker):
+        def _on_submit(self, edge, message, attachments, now):
+            for frames in (
+                [b"x"],
+                [b"", b""],
+                [b"\x01\xff\0\0" + b"s" * 8, b""],
+                [b"\x01\x0d\0\0" + b"s" * 8, b"?"],
+            ):
+                self.socket.send_multipart([edge, *frames])
+            super()._on_submit(edge, message, attachments, now)
+
+    with Babbling(endpoint):
+
+        async def scenario(link):
+            await known(link)
+            assert isinstance((await whole(link.open(ticket())))[-1], Finished)
+
+        assert linked(endpoint, scenario) == ["frame_count", "header", "unsupported", "invalid"]
+
+
+def test_a_client_that_does_not_take_is_cancelled(endpoint):
+    """A mailbox beyond its bound ends the request; the device is told."""
+    with FakeBroker(endpoint, rate=1_000_000) as broker:
+
+        async def scenario(link):
+            await known(link)
+            stream = link.open(ticket(tokens=100_000))
+            async with asyncio.timeout(10):
+                while not stream.ended:  # noqa: ASYNC110  # the socket's doing
+                    await asyncio.sleep(0.01)
+            assert (await whole(stream))[-1].message == "the client reads too slowly"
+            async with asyncio.timeout(10):
+                while not broker.seen.cancels:  # noqa: ASYNC110  # another thread's
+                    await asyncio.sleep(0.01)
+
+        linked(endpoint, scenario)
+
+
+def test_no_context_exists_before_the_worker_starts(endpoint):
+    """A link is built before the fork of nothing: ZeroMQ does not survive one."""
+    link = BrokerLink(endpoint, Gateway())
+    assert not any(isinstance(value, zmq.Context | zmq.Socket) for value in vars(link).values())

@@ -1,0 +1,42 @@
+"""The edge's series."""
+
+import asyncio
+
+from edge_world import CHAT, HI, STREAMED, World, run
+from memory_link import fail, say
+
+from cortex.protocol.faults import Code
+
+
+def test_every_metric_is_emitted():
+    """Each declared series moves when the app is driven; no label comes from a client."""
+
+    async def scenario():
+        world = World(say("Hello there"))
+        await world.post(STREAMED).done()
+        await world.post({**HI, "model": "made-up-label"}).done()
+        world.link.script = fail(Code.ENGINE_FAILED)
+        await world.post(HI).done()
+        world.link.script = None
+        leaving = world.post(STREAMED)
+        await asyncio.sleep(0.01)
+        assert world.metric("cortex_edge_inflight") == 1
+        leaving.disconnect()
+        await leaving.done()
+        world.metrics.wire_error("header")
+        return world
+
+    world = run(scenario())
+    silent = {family.name for family in world.registry.collect() if not any(s.value for s in family.samples)}
+    assert silent == {"cortex_edge_inflight"}, "back to zero, and everything else has moved"
+    labels = {s.labels.get("model") for f in world.registry.collect() for s in f.samples}
+    assert "made-up-label" not in labels
+    assert world.metric("cortex_prompt_tokens_total", model="demo") == 7
+    assert world.metric("cortex_completion_tokens_total", model="demo") == 3
+    assert world.metric("cortex_cached_prompt_tokens_total", model="demo") == 3
+    assert world.metric("cortex_requests_total", model="demo", route=CHAT, status="200") == 1
+    assert world.metric("cortex_requests_total", model="demo", route=CHAT, status="499") == 1
+    assert world.metric("cortex_request_errors_total", model="demo", code="engine_failed") == 1
+    assert world.metric("cortex_request_errors_total", model="unknown", code="model_not_found") == 1
+    assert world.metric("cortex_time_to_first_token_seconds_count", model="demo") == 1
+    assert world.metric("cortex_tokens_per_second_count", model="demo") == 1

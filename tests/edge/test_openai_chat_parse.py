@@ -1,0 +1,372 @@
+"""OpenAI chat bodies → the normalized request."""
+
+import contextlib
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cortex.edge.dialects.openai_chat import parse
+from cortex.protocol.codec import decode_request, encode_request
+from cortex.protocol.faults import Code, FaultError
+from cortex.protocol.request import Text, ToolCall
+
+USER = {"role": "user", "content": "hi"}
+TOOL = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
+
+
+def body(**fields):
+    return json.dumps({"model": "demo", "messages": [USER], **fields}).encode()
+
+
+def chat(**fields):
+    return parse(body(**fields)).chat
+
+
+def refused(data):
+    with pytest.raises(FaultError) as caught:
+        parse(data if isinstance(data, bytes) else body(**data))
+    return caught.value.fault
+
+
+def nested(depth):
+    value = 1
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+def test_a_minimal_body_has_defaults():
+    """Model and one message suffice."""
+    parsed = parse(body(), seed=7)
+    assert (parsed.stream, parsed.include_usage) == (False, False)
+    assert parsed.chat.model == "demo"
+    assert parsed.chat.turns[0].text == "hi"
+    assert parsed.chat.sampling.seed == 7
+    assert parsed.chat.sampling.max_tokens is None
+
+
+def test_null_means_absent_everywhere():
+    """Every optional field may be null."""
+    names = [
+        "stream", "stream_options", "tools", "tool_choice", "parallel_tool_calls", "functions", "modalities",
+        "response_format", "max_tokens", "max_completion_tokens", "min_tokens", "n", "temperature", "top_p",
+        "top_k", "min_p", "seed", "stop", "frequency_penalty", "presence_penalty", "repetition_penalty",
+        "logit_bias", "logprobs", "top_logprobs", "ignore_eos", "reasoning_effort", "chat_template_kwargs",
+        "audio", "metadata", "user",
+    ]  # fmt: skip
+    assert parse(body(**dict.fromkeys(names))) == parse(body())
+
+
+def test_unknown_fields_are_ignored():
+    """What clients add beyond the interface does no harm."""
+    assert chat(prompt_cache_key="x", metadata={"a": {"b": [1]}}, verbosity="low") == chat()
+
+
+def test_all_roles_become_four():
+    """Developer is system, function is tool; content may be a string, parts or null."""
+    turns = chat(
+        messages=[
+            {"role": "developer", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]},
+            {"role": "system", "content": "s"},
+            USER,
+            {
+                "role": "assistant",
+                "content": None,
+                "reasoning_content": "hm",
+                "tool_calls": [
+                    {"id": "c1", "type": "function", "function": {"name": "look", "arguments": '{"a": '}}
+                ],
+            },
+            {"role": "tool", "tool_call_id": "c1", "content": [{"type": "text", "text": "found"}]},
+            {"role": "function", "name": "look", "content": "old"},
+        ]
+    ).turns
+    assert [turn.role for turn in turns] == ["system", "system", "user", "assistant", "tool", "tool"]
+    assert turns[0].parts == (Text(text="a"), Text(text="b"))
+    assert turns[3].reasoning == "hm"
+    assert turns[3].tool_calls == (ToolCall(id="c1", name="look", arguments=b'{"a": '),)
+    assert (turns[4].tool_call_id, turns[4].text) == ("c1", "found")
+
+
+def test_tools_carry_their_schema_as_sent():
+    """A schema travels as the client's own bytes."""
+    data = (
+        b'{"model":"demo","messages":[{"role":"user","content":"x"}],"tools":[{"type":"function",'
+        b'"function":{"name":"f","description":"d","strict":true,"parameters":{"b" : 1,  "a":[2.50]}}}]}'
+    )
+    tool = parse(data).chat.tools[0]
+    assert (tool.name, tool.description, tool.schema) == ("f", "d", b'{"b" : 1,  "a":[2.50]}')
+
+
+@pytest.mark.parametrize(
+    ("choice", "mode", "name", "left"),
+    [
+        ("auto", "auto", "", 2),
+        ("none", "none", "", 2),
+        ("required", "required", "", 2),
+        ({"type": "function", "function": {"name": "look"}}, "named", "look", 2),
+        (
+            {
+                "type": "allowed_tools",
+                "allowed_tools": {
+                    "mode": "required",
+                    "tools": [{"type": "function", "function": {"name": "hear"}}],
+                },
+            },
+            "required",
+            "",
+            1,
+        ),
+    ],
+)
+def test_every_form_of_tool_choice(choice, mode, name, left):
+    """All five forms are understood; allowed tools narrow what is on offer."""
+    hear = {"type": "function", "function": {"name": "hear"}}
+    parsed = chat(tools=[TOOL, hear], tool_choice=choice, parallel_tool_calls=False)
+    assert (parsed.tool_choice.mode, parsed.tool_choice.name) == (mode, name)
+    assert parsed.tool_choice.parallel is False
+    assert len(parsed.tools) == left
+
+
+def test_sampling_is_carried():
+    """Every sampling field arrives; the newer token limit wins."""
+    sampling = chat(
+        max_tokens=5, max_completion_tokens=9, temperature=0, top_p=0.5, top_k=3, min_p=0.1, seed=-1, stop="x",
+        n=2, frequency_penalty=-2, presence_penalty=2, repetition_penalty=1.1, logit_bias={"5": -100},
+        ignore_eos=True, min_tokens=2,
+    ).sampling  # fmt: skip
+    assert sampling.max_tokens == 9
+    assert (sampling.temperature, sampling.top_p, sampling.top_k, sampling.min_p) == (0, 0.5, 3, 0.1)
+    assert sampling.seed == 2**63 - 1
+    assert sampling.stop == ("x",)
+    assert (sampling.n, sampling.ignore_eos, sampling.min_tokens) == (2, True, 2)
+    assert sampling.logit_bias == {"5": -100}
+
+
+@pytest.mark.parametrize(
+    ("fields", "options"),
+    [
+        ({"reasoning_effort": "none"}, {"enable_thinking": False}),
+        ({"reasoning_effort": "minimal"}, {"enable_thinking": False}),
+        ({"reasoning_effort": "high"}, {"enable_thinking": True}),
+        ({"chat_template_kwargs": {"a": [1]}}, {"a": [1]}),
+        (
+            {"reasoning_effort": "high", "chat_template_kwargs": {"enable_thinking": False, "z": 1}},
+            {"enable_thinking": False, "z": 1},
+        ),
+    ],
+)
+def test_effort_becomes_a_template_option(fields, options):
+    """The template's own option, where given, beats the effort."""
+    assert json.loads(chat(**fields).template_options) == options
+
+
+def test_response_formats():
+    """Text, any JSON, or a schema."""
+    assert chat(response_format={"type": "text"}).response_format.kind == "text"
+    assert chat(response_format={"type": "json_object"}).response_format.kind == "json_object"
+    wanted = chat(
+        response_format={
+            "type": "json_schema",
+            "json_schema": {"name": "x", "strict": True, "schema": {"type": "object"}},
+        }
+    ).response_format
+    assert (wanted.kind, wanted.definition, wanted.strict) == ("json_schema", b'{"type": "object"}', True)
+
+
+def test_streaming_options():
+    """Usage is streamed only when asked for."""
+    parsed = parse(body(stream=True, stream_options={"include_usage": True, "continuous_usage_stats": True}))
+    assert (parsed.stream, parsed.include_usage) == (True, True)
+
+
+BAD = [
+    ({"messages": []}, "messages"),
+    ({"messages": "hi"}, "messages"),
+    ({"messages": [USER, {"role": "user", "content": 3}]}, "messages[1].content"),
+    ({"messages": [{"role": "user"}]}, "messages[0].content"),
+    ({"messages": [{"content": "x"}]}, "messages[0].role"),
+    ({"messages": [{"role": "wizard", "content": "x"}]}, "messages[0].role"),
+    ({"messages": [{"role": "tool", "content": "x"}]}, "messages[0].tool_call_id"),
+    ({"messages": [{"role": "user", "content": [{"type": "text"}]}]}, "messages[0].content[0].text"),
+    ({"messages": [{"role": "user", "content": [{"type": "video"}]}]}, "messages[0].content[0].type"),
+    (
+        {
+            "messages": [
+                {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "http://x"}}]}
+            ]
+        },
+        "messages[0].content[0].image_url",
+    ),
+    (
+        {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": "data:image/png;,"}]}]},
+        "messages[0].content[0].image_url",
+    ),
+    ({"model": ""}, "model"),
+    ({"model": "x" * 129}, "model"),
+    ({"model": 3}, "model"),
+    ({"temperature": -0.1}, "temperature"),
+    ({"temperature": 2.1}, "temperature"),
+    ({"temperature": "hot"}, "temperature"),
+    ({"top_p": 1.1}, "top_p"),
+    ({"min_p": -1}, "min_p"),
+    ({"top_k": -2}, "top_k"),
+    ({"n": 0}, "n"),
+    ({"n": 5}, "n"),
+    ({"max_tokens": 0}, "max_tokens"),
+    ({"max_completion_tokens": -1}, "max_completion_tokens"),
+    ({"frequency_penalty": 2.5}, "frequency_penalty"),
+    ({"presence_penalty": -2.5}, "presence_penalty"),
+    ({"logit_bias": {"a": 1}}, "logit_bias"),
+    ({"logit_bias": {"1": 101}}, "logit_bias.1"),
+    ({"stop": ["a"] * 17}, "stop"),
+    ({"stop": [""]}, "stop"),
+    ({"stop": ""}, "stop"),
+    ({"logprobs": True}, "logprobs"),
+    ({"modalities": ["text", "audio"]}, "modalities"),
+    ({"functions": [{"name": "f"}]}, "functions"),
+    ({"tools": [TOOL, TOOL]}, "tools[1].function.name"),
+    ({"tools": [{"type": "custom"}]}, "tools[0].type"),
+    ({"tools": [{"type": "function"}]}, "tools[0].function"),
+    ({"tools": [{"function": {"name": ""}}]}, "tools[0].function.name"),
+    ({"tools": [{"function": {"name": "f", "parameters": [1]}}]}, "tools[0].function.parameters"),
+    ({"tools": [{"function": {"name": "f", "parameters": {"a": 10**30}}}]}, "tools[0].function.parameters"),
+    (
+        {"tools": [{"function": {"name": "f", "parameters": {"a": nested(33)}}}]},
+        "tools[0].function.parameters",
+    ),
+    ({"tool_choice": "required"}, "tool_choice"),
+    ({"tool_choice": "sometimes"}, "tool_choice"),
+    ({"tool_choice": {"type": "custom", "custom": {"name": "x"}}}, "tool_choice"),
+    (
+        {"tools": [TOOL], "tool_choice": {"type": "function", "function": {"name": "no"}}},
+        "tool_choice.function.name",
+    ),
+    ({"response_format": {"type": "xml"}}, "response_format.type"),
+    ({"response_format": {"type": "json_schema"}}, "response_format.json_schema.schema"),
+    ({"chat_template_kwargs": [1]}, "chat_template_kwargs"),
+    ({"chat_template_kwargs": {"a": 10**30}}, "chat_template_kwargs"),
+    ({"seed": 10**30}, None),
+    ({"metadata": nested(40)}, None),
+]
+
+
+@pytest.mark.parametrize(("fields", "param"), BAD, ids=[f"{str(f)[:40]}" for f, _ in BAD])
+def test_what_is_wrong_names_its_field(fields, param):
+    """One fault that is the client's, with the place of the mistake."""
+    fault = refused(body(**fields))
+    assert fault.code in (Code.INVALID_REQUEST, Code.UNSUPPORTED)
+    assert fault.param == param
+    assert fault.message
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"  ",
+        b"null",
+        b"[]",
+        b"{}",
+        b"{",
+        b'{"model": "demo"}',
+        b'{"model": "demo", "messages": [{"role": "user", "content": "\\ud800"}]}',
+        b'{"model": "demo", "messages": [{"role": "user", "content": "\xff"}]}',
+        b'{"model": "demo", "messages": [{"role": "user", "content": "x"}], "user": "\xff"}',
+        b'{"model": "demo", "messages": [{"role": "user", "content": "x"}], "user": "\\ud800"}',
+        b'{"model": "demo", "messages": [{"role": "user", "content": "x"}], "temperature": NaN}',
+        b'{"model": "demo", "messages": [{"role": "user", "content": "x"}], "user": Infinity}',
+        b'{"model": "demo", "messages": [{"role": "user", "content": "x"}], "temperature": 1e999}',
+        b'{"model": "demo", "messages": [{"role": "user", "content": "x"}], "n": 1.5}',
+        b'{"model": "demo", "messages": [], "user": ' + b"[" * 9000 + b"]" * 9000 + b"}",
+    ],
+)
+def test_what_is_no_json_of_ours_is_refused(data):
+    """Malformed, mis-encoded or incomplete bodies are the client's fault, whatever the decoder raises."""
+    assert refused(data).code is Code.INVALID_REQUEST
+
+
+def test_a_missing_field_is_named():
+    """The model and the messages are required."""
+    assert refused(b'{"messages": []}').param == "model"
+    assert refused(b'{"model": "x"}').param == "messages"
+
+
+anything = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from(["auto", "user", "text"]),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "role",
+                    "content",
+                    "type",
+                    "text",
+                    "function",
+                    "name",
+                    "parameters",
+                    "tool_calls",
+                    "id",
+                    "arguments",
+                ]
+            )
+            | st.text(max_size=4),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+bodies = st.dictionaries(
+    st.sampled_from(
+        [
+            "model",
+            "messages",
+            "tools",
+            "tool_choice",
+            "stop",
+            "n",
+            "seed",
+            "temperature",
+            "logit_bias",
+            "response_format",
+            "stream",
+            "stream_options",
+            "chat_template_kwargs",
+            "max_tokens",
+            "top_p",
+        ]
+    ),
+    anything,
+    max_size=6,
+)
+
+
+@settings(max_examples=300)
+@given(st.one_of(bodies, bodies.map(lambda b: {"model": "demo", "messages": [USER], **b})))
+def test_any_json_is_parsed_or_refused(value):
+    """No body makes the parser raise anything but a fault, and what it accepts can travel."""
+    data = json.dumps(value).encode()
+    try:
+        parsed = parse(data)
+    except FaultError:
+        return
+    assert decode_request(encode_request(parsed.chat)) == parsed.chat
+
+
+@settings(max_examples=200)
+@given(st.binary(max_size=200), st.integers(0, 100))
+def test_any_bytes_are_parsed_or_refused(noise, at):
+    """Nor do bytes that are hardly JSON."""
+    good = body(tools=[TOOL])
+    for data in (noise, good[:at] + noise + good[at:]):
+        with contextlib.suppress(FaultError):
+            parse(data)

@@ -1,0 +1,98 @@
+"""The mailbox between the link and a handler."""
+
+import asyncio
+
+import pytest
+
+from cortex.edge.stream import Stream
+from cortex.protocol.deltas import Delta, TextPiece
+from cortex.protocol.faults import Code, Fault, FaultError
+from cortex.protocol.messages import Queued
+
+QUEUED = Queued(request="r", attempt=1)
+FAULT = Fault(code=Code.BUSY, message="full")
+
+
+def make(**options):
+    left = []
+    return Stream("r", leave=left.append, **options), left
+
+
+def run(coroutine):
+    return asyncio.run(asyncio.wait_for(coroutine, 5))
+
+
+def text(value):
+    return Delta("r", 1, 0, 0, [1], [TextPiece(value)])
+
+
+def test_everything_there_is_taken_at_once():
+    """One wake-up, however much has come."""
+
+    async def scenario():
+        stream, _ = make()
+        taker = asyncio.ensure_future(stream.take())
+        await asyncio.sleep(0)
+        stream.put(QUEUED)
+        stream.put(text("a"))
+        assert await taker == [QUEUED, text("a")]
+        stream.end(FAULT)
+        assert await stream.take() == [FAULT]
+
+    run(scenario())
+
+
+def test_the_first_verdict_stays_in_the_box():
+    """Waiting for it takes nothing out; a fault as the first word is raised."""
+
+    async def scenario():
+        stream, _ = make()
+        stream.put(QUEUED)
+        await stream.verdict()
+        assert await stream.take() == [QUEUED]
+        refused, _ = make()
+        refused.end(FAULT)
+        with pytest.raises(FaultError):
+            await refused.verdict()
+
+    run(scenario())
+
+
+def test_silence_is_an_empty_list():
+    """After the keepalive the handler gets nothing, so that it can say something."""
+
+    async def scenario():
+        stream, _ = make(keepalive_s=0.01)
+        assert await stream.take() == []
+        assert await stream.take() == []
+        stream.end(FAULT)
+
+    run(scenario())
+
+
+def test_a_full_box_says_so():
+    """More bytes than the bound and the link is told that its client is too slow."""
+
+    async def scenario():
+        stream, _ = make(max_bytes=1000)
+        assert stream.put(text("x" * 500))
+        assert not stream.put(text("x" * 500))
+        await stream.take()
+        assert stream.put(text("x" * 500))
+        stream.end(FAULT)
+
+    run(scenario())
+
+
+def test_leaving_after_the_end_is_nothing():
+    """Cancel is told once at most, and never after the terminal."""
+
+    async def scenario():
+        stream, left = make()
+        stream.cancel()
+        assert left == ["r"]
+        stream.end(FAULT)
+        stream.cancel()
+        assert left == ["r"]
+
+    run(scenario())

@@ -17,7 +17,7 @@ import msgspec
 
 from cortex.neuron.config import NeuronSettings
 from cortex.neuron.core import Core
-from cortex.neuron.device.loop import DeviceLoop
+from cortex.neuron.device.loop import DeviceLoop, connect, introduce
 from cortex.neuron.device.progress import Progress
 from cortex.neuron.device.pulse import Pulse
 from cortex.neuron.engine.base import Engine
@@ -30,6 +30,7 @@ from cortex.protocol.values import Device
 
 EX_SOFTWARE = 70
 EX_TEMPFAIL = 75
+FAREWELL_S = 1.5
 
 log = logging.getLogger("cortex.device")
 
@@ -66,19 +67,14 @@ def serve(spec: Spec) -> int:
 
     def device_thread() -> None:
         try:
+            node = spec.settings.neuron.name
+            sockets = connect(context, brokers, route)
+            introduce(sockets, session, node, spec.device)
+            progress.begin("loading", time.monotonic())
             engine = build_engine(spec)
-            core = Core(spec.settings.neuron.name, engine, len(brokers))
-            loop = DeviceLoop(
-                context=context,
-                brokers=brokers,
-                route=route,
-                session=session,
-                core=core,
-                engine=engine,
-                progress=progress,
-                stop=stop,
-            )
-            loop.run()
+            engine.start()
+            core = Core(node, engine, len(brokers))
+            DeviceLoop(sockets, session, core, engine, progress=progress, stop=stop).run()
             outcome[0] = 0
         except Exception as error:
             log.exception("the device stopped")
@@ -91,8 +87,12 @@ def serve(spec: Spec) -> int:
     thread = threading.Thread(target=device_thread, name=name, daemon=True)
     pulse.start()
     thread.start()
-    while thread.is_alive():
+    while thread.is_alive() and not stop.requested:
         thread.join(0.2)
+    thread.join(FAREWELL_S)
+    if thread.is_alive():  # a load cannot be interrupted, and nobody shall wait for it
+        log.info("left while %s", progress.phase)
+        os._exit(0)
     pulse.stop()
     context.destroy(linger=200)
     return outcome[0]

@@ -21,7 +21,8 @@ from cortex.protocol.deltas import Deltas
 from cortex.protocol.frames import Frame, UnknownKindError, pack, pack_deltas, unpack
 from cortex.protocol.kit.signals import Stop
 from cortex.protocol.kit.sockets import Plane, open_socket
-from cortex.protocol.messages import Unsupported
+from cortex.protocol.messages import Register, Unsupported
+from cortex.protocol.values import Device
 
 log = logging.getLogger("cortex.device")
 
@@ -30,42 +31,50 @@ IDLE_S = 0.5
 DRAIN = 256
 """Messages taken from one broker in one turn."""
 FAREWELL_S = 0.5
+INTRODUCTION_MS = 1000
+
+
+Sockets = list[zmq.Socket[bytes]]
+
+
+def connect(context: zmq.Context[zmq.Socket[bytes]], brokers: tuple[str, ...], route: bytes) -> Sockets:
+    """One DEALER per broker: a DEALER with two endpoints would send every other message to the wrong one."""
+    sockets = []
+    for broker in brokers:
+        socket = open_socket(context, zmq.DEALER, Plane.NEURON, route=route)
+        socket.connect(broker)
+        sockets.append(socket)
+    return sockets
+
+
+def introduce(sockets: Sockets, session: bytes, node: str, device: Device) -> None:
+    """Register with every broker that is there, so that a device is seen while it still loads."""
+    frames = pack(Register(node=node, device=device), session)
+    for socket in sockets:
+        if socket.poll(INTRODUCTION_MS, zmq.POLLOUT):
+            socket.send_multipart(frames)
 
 
 class DeviceLoop:
     """Run with `run()` on the device's own thread."""
 
     def __init__(
-        self,
-        *,
-        context: zmq.Context[zmq.Socket[bytes]],
-        brokers: tuple[str, ...],
-        route: bytes,
-        session: bytes,
-        core: Core,
-        engine: Engine,
-        progress: Progress,
-        stop: Stop,
+        self, sockets: Sockets, session: bytes, core: Core, engine: Engine, *, progress: Progress, stop: Stop
     ) -> None:
+        self._sockets = sockets
         self._session = session
         self._core = core
         self._engine = engine
         self._progress = progress
         self._stop = stop
-        self._sockets: list[zmq.Socket[bytes]] = []
         self._poller = zmq.Poller()
         self._poller.register(stop.fileno(), zmq.POLLIN)
-        for broker in brokers:
-            socket = open_socket(context, zmq.DEALER, Plane.NEURON, route=route)
-            socket.connect(broker)
-            self._sockets.append(socket)
+        for socket in sockets:
             self._poller.register(socket, zmq.POLLIN)
 
     def run(self) -> None:
         """Serve until asked to stop. What makes the device unusable leaves as an exception."""
         try:
-            self._progress.begin("loading", time.monotonic())
-            self._engine.start()
             while not self._stop.requested:
                 self._turn()
             self._farewell()

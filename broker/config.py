@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
@@ -12,7 +13,7 @@ from cortex.protocol.values import Name
 class BrokerSettings(Struct, frozen=True, kw_only=True):
     """[broker] its name and where its planes are bound; empty means ipc sockets in the runtime directory."""
 
-    name: Name = "broker"
+    name: Name = socket.gethostname()
     edge: str = ""
     neuron: str = ""
     ctl: str = ""

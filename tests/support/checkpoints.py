@@ -23,17 +23,21 @@ CORPUS = [
     "grüße aus köln, 東京, and 🙂🚀",
 ]
 
-CHATML = (
-    "{%- for message in messages -%}"
-    "{%- if message.content == 'refuse' -%}{{- raise_exception('no such talk') -}}{%- endif -%}"
-    "<|im_start|>{{ message.role }}\n{{ message.content }}"
-    "{%- for call in message.tool_calls or [] -%}<tool_call>{{ call.function | tojson }}</tool_call>{%- endfor -%}"
-    "<|im_end|>\n"
-    "{%- endfor -%}"
-    "{%- if tools -%}{{- tools | tojson -}}{%- endif -%}"
-    "{%- if add_generation_prompt -%}<|im_start|>assistant\n"
-    "{%- if enable_thinking -%}<think>\n{%- endif -%}{%- endif -%}"
-)
+CHATML = """
+{%- for message in messages -%}
+    {%- if message.content == 'refuse' -%}{{- raise_exception('no such talk') -}}{%- endif -%}
+    {{- '<|im_start|>' + message.role + '\\n' + message.content -}}
+    {%- for call in message.tool_calls or [] -%}
+        {{- '<tool_call>' + (call.function | tojson) + '</tool_call>' -}}
+    {%- endfor -%}
+    {{- '<|im_end|>\\n' -}}
+{%- endfor -%}
+{%- if tools -%}{{- tools | tojson -}}{%- endif -%}
+{%- if add_generation_prompt -%}
+    {{- '<|im_start|>assistant\\n' -}}
+    {%- if enable_thinking is not defined or enable_thinking -%}{{- '<think>\\n' -}}{%- endif -%}
+{%- endif -%}
+"""
 
 
 def tokenizer() -> PreTrainedTokenizerFast:
@@ -79,6 +83,11 @@ def save(directory: Path, family: str = "qwen3", *, context: int = 512, layers: 
         "llama": lambda: LlamaForCausalLM(LlamaConfig(**shape, tie_word_embeddings=True)),
         "mistral": lambda: MistralForCausalLM(MistralConfig(**shape, sliding_window=24)),
     }[family]()
+    if family != "qwen3":
+        with torch.no_grad():
+            # Without Qwen3's norms such weights attend to a single position, and hardly any mistake would show.
+            for layer in model.model.layers:
+                layer.self_attn.q_proj.weight.mul_(0.2)
     model.generation_config = GenerationConfig(
         eos_token_id=[
             wrapped.convert_tokens_to_ids("<|im_end|>"),

@@ -1,0 +1,1 @@
+"""The torch engine: continuous batching over unmodified transformers model classes."""

@@ -7,6 +7,7 @@ that a client could choose would be a way to fill memory.
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from time import monotonic
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -21,6 +22,18 @@ FIRST_TOKEN = (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 120)
 SPEED = (1, 2.5, 5, 10, 15, 20, 30, 40, 60, 80, 120, 200)
 SHORTEST_WINDOW = 0.1
 """Seconds between first and last token below which a speed would say nothing; then the whole request counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSeries:
+    """What a request of one model moves: found once, because looking a label up costs more than counting."""
+
+    prompt_tokens: Counter
+    completion_tokens: Counter
+    cached_prompt_tokens: Counter
+    duration: Histogram
+    first_token: Histogram
+    speed: Histogram
 
 
 class Metrics:
@@ -75,13 +88,34 @@ class Metrics:
             registry=registry,
         )
 
+        self._of_model: dict[str, ModelSeries] = {}
+        self._answers: dict[tuple[str, str, int], Counter] = {}
+
+    def of(self, model: str) -> ModelSeries:
+        """The series of one model."""
+        found = self._of_model.get(model)
+        if found is None:
+            found = self._of_model[model] = ModelSeries(
+                self.prompt_tokens.labels(model),
+                self.completion_tokens.labels(model),
+                self.cached_prompt_tokens.labels(model),
+                self.duration.labels(model),
+                self.first_token.labels(model),
+                self.speed.labels(model),
+            )
+        return found
+
     def wire_error(self, reason: str) -> None:
         """A message was dropped."""
         self.wire_errors.labels(reason).inc()
 
     def answered(self, model: str, route: str, status: int) -> None:
         """A request was answered that generates nothing, or was refused."""
-        self.requests.labels(model, route, str(status)).inc()
+        key = (model, route, status)
+        found = self._answers.get(key)
+        if found is None:
+            found = self._answers[key] = self.requests.labels(model, route, str(status))
+        found.inc()
 
     def failed(self, model: str, fault: Fault) -> None:
         """A request failed with this fault."""
@@ -97,7 +131,7 @@ class Metrics:
 
 
 class Record:
-    """One request that generates, as it is measured; at its end it is one line in the log."""
+    """One request that generates, as it is measured; at its end it is one line of the debug log."""
 
     __slots__ = ("_metrics", "_model", "_open", "_request", "_route", "_started", "first_at")
 
@@ -120,20 +154,21 @@ class Record:
             return
         self._open = False
         metrics, model, now = self._metrics, self._model, monotonic()
+        series = metrics.of(model)
         metrics.inflight.dec()
         metrics.answered(model, self._route, status)
-        metrics.duration.labels(model).observe(now - self._started)
+        series.duration.observe(now - self._started)
         if self.first_at is not None:
-            metrics.first_token.labels(model).observe(self.first_at - self._started)
+            series.first_token.observe(self.first_at - self._started)
         if fault is not None:
             metrics.failed(model, fault)
         if usage is not None:
-            metrics.prompt_tokens.labels(model).inc(usage.prompt)
-            metrics.completion_tokens.labels(model).inc(usage.completion)
-            metrics.cached_prompt_tokens.labels(model).inc(usage.cached)
+            series.prompt_tokens.inc(usage.prompt)
+            series.completion_tokens.inc(usage.completion)
+            series.cached_prompt_tokens.inc(usage.cached)
             if usage.completion:
-                metrics.speed.labels(model).observe(usage.completion / self._window(now))
-        log.info(
+                series.speed.observe(usage.completion / self._window(now))
+        log.debug(
             "%s %s: %s after %.3f s, %d + %d tokens",
             self._request,
             model,

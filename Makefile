@@ -33,6 +33,7 @@ setup: .venv/ready .types/ready
 	touch $@
 
 test: setup
+	command -v ss >/dev/null || { apt-get update -qq && apt-get install -qq -y iproute2; }
 	.venv/bin/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 check: setup

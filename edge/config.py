@@ -1,4 +1,4 @@
-"""What an operator may set about the edge: the sections `[gateway]` and `[broker]` that it reads.
+"""What an operator may set about the edge: the section `[gateway]` of cortex.toml.
 
 Durations are in seconds and carry `_s`. It reads no file; `cortex.protocol.kit.settings` does.
 """
@@ -40,19 +40,3 @@ class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A comment goes out after this much silence, so that nobody on the way closes the stream."""
     grace_s: Positive = 30
     """From the order to stop until the process is gone; live streams get all of it but the last second."""
-
-
-class BrokerLocation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where the broker's edge plane is: ipc:///absolute/path or tcp://HOST:PORT."""
-
-    edge: str = "tcp://127.0.0.1:31320"
-
-
-class EdgeSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    gateway: Gateway = Gateway()
-    broker: BrokerLocation = BrokerLocation()
-
-    @property
-    def edge_endpoints(self) -> tuple[str, ...]:
-        """The brokers to connect to, one DEALER each."""
-        return (self.broker.edge,)

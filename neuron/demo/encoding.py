@@ -19,7 +19,8 @@ _MARKS = ("<think>", "</think>", "<tool_call>", "</tool_call>", "<tool_response>
 _PIECES = r"[\p{L}\p{M}]+|\p{N}|\n+| +|[^\s\p{L}\p{M}\p{N}]|\s"
 _OPENING = f"{START}assistant\n"
 _LONGEST = 131072
-_DECIDING, _FIRST_WEIGHT = 4, 5.0
+_DECIDING, _NAMING = 4, 14  # tokens until it is settled which answer it is; in a call, which tool
+_FIRST_WEIGHT, _COPIED_WEIGHT = 5.0, 2.0
 
 
 def build_tokenizer(texts: Iterable[str], size: int, template: str) -> Any:
@@ -73,8 +74,10 @@ def encode(tokenizer: Any, talk: Conversation) -> tuple[list[int], list[float]]:
         answer = f"<think>\n{talk.thought}\n</think>\n\n{answer}"
     before = tokenizer.encode(prompt, add_special_tokens=False)
     after = tokenizer.encode(answer, add_special_tokens=False)
-    deciding = min(_DECIDING, len(after))
-    weights = [_FIRST_WEIGHT] * deciding + [1.0] * (len(after) - deciding)
+    calls = after[:1] == tokenizer.encode(_MARKS[2], add_special_tokens=False)
+    deciding = min(_NAMING if calls else _DECIDING, len(after))
+    rest = _COPIED_WEIGHT if calls else 1.0
+    weights = [_FIRST_WEIGHT] * deciding + [rest] * (len(after) - deciding)
     return before + after, [float(mark) for mark in _earlier(tokenizer, before)] + weights
 
 

@@ -1,0 +1,88 @@
+"""What a request asks for, checked once against what the model can do: past this point nothing is the client's fault."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cortex.neuron.engine.base import Job
+from cortex.neuron.engine.torch.loader import Loaded
+from cortex.neuron.engine.torch.template import Prompt, render
+from cortex.protocol.faults import Code, fault
+from cortex.protocol.request import Chat, Complete, Sampling
+
+NEUTRAL: dict[str, tuple[object, ...]] = {
+    "frequency_penalty": (None, 0.0),
+    "presence_penalty": (None, 0.0),
+    "repetition_penalty": (None, 1.0),
+    "logit_bias": (None, {}),
+    "logprobs": (None,),
+    "min_tokens": (0,),
+}
+"""Parameters that this engine does not compute, and the values at which leaving them out changes nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A request that can run: `limit` is the length, prompt included, at which each choice ends."""
+
+    request: Chat | Complete
+    prompt: Prompt
+    prefixes: tuple[tuple[int, ...], ...]
+    limit: int
+
+    @property
+    def choices(self) -> int:
+        return self.request.sampling.n
+
+
+def admit(job: Job, loaded: Loaded, slots: int) -> Admitted:
+    """Check everything about a request but whether there is room now. Raises `FaultError`."""
+    request = job.request
+    if not isinstance(request, Chat | Complete):
+        raise fault(Code.UNSUPPORTED, f"{type(request).__name__} is not computed by this engine")
+    _check_parameters(request, slots)
+    prefixes = _prefixes(job, request.sampling, loaded.vocabulary)
+    prompt = render(request, loaded.tokenizer)
+    if not prompt.ids:
+        raise fault(Code.INVALID_REQUEST, "the prompt is empty", param="prompt")
+    _check_ids(prompt.ids, loaded.vocabulary)
+    length = len(prompt.ids)
+    if length >= loaded.context:
+        raise fault(
+            Code.CONTEXT_LENGTH_EXCEEDED,
+            f"This model's maximum context length is {loaded.context} tokens, prompt and answer together, and the "
+            f"prompt alone has {length} tokens.",
+            param="messages" if isinstance(request, Chat) else "prompt",
+        )
+    # Clients that always ask for 32,000 tokens get the room that there is, and finish reason "length" at its end.
+    wanted = request.sampling.max_tokens
+    limit = loaded.context if wanted is None else min(loaded.context, length + wanted)
+    return Admitted(request, prompt, prefixes, limit)
+
+
+def _check_parameters(request: Chat | Complete, slots: int) -> None:
+    sampling = request.sampling
+    for name, neutral in NEUTRAL.items():
+        if getattr(sampling, name) not in neutral:
+            raise fault(Code.UNSUPPORTED, f"this engine does not support {name}", param=name)
+    if sampling.n > slots:
+        raise fault(Code.UNSUPPORTED, f"this model runs {slots} choices at once", param="n")
+    if isinstance(request, Chat) and request.response_format.kind != "text":
+        raise fault(Code.UNSUPPORTED, "this engine does not support response_format", param="response_format")
+    if isinstance(request, Complete) and request.echo:
+        raise fault(Code.UNSUPPORTED, "this engine does not support echo", param="echo")
+
+
+def _prefixes(job: Job, sampling: Sampling, vocabulary: int) -> tuple[tuple[int, ...], ...]:
+    """One per choice: what earlier attempts delivered, which is nothing for choices that are not named."""
+    if len(job.prefix) > sampling.n:
+        raise fault(Code.INVALID_REQUEST, f"{len(job.prefix)} prefixes for {sampling.n} choices")
+    for prefix in job.prefix:
+        _check_ids(prefix, vocabulary)
+    return job.prefix + ((),) * (sampling.n - len(job.prefix))
+
+
+def _check_ids(ids: list[int] | tuple[int, ...], vocabulary: int) -> None:
+    if ids and not 0 <= min(ids) <= max(ids) < vocabulary:
+        message = f"token ids go from 0 to {vocabulary - 1}"
+        raise fault(Code.INVALID_REQUEST, message, param="prompt")

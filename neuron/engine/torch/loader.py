@@ -1,0 +1,166 @@
+"""From a directory in Hugging Face layout to a model that attends through our slots.
+
+Nothing is fetched and no code from the directory runs: safetensors only, and a configuration that names its own
+code is refused. What cannot be computed correctly is refused here, with the reason, and never served wrong.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging
+
+from cortex.neuron.config import ModelSettings
+from cortex.neuron.engine.torch import attention
+from cortex.neuron.engine.torch.cache import LayerShape
+from cortex.neuron.engine.torch.sampler import Defaults
+from cortex.protocol.faults import Code, FaultError, fault
+
+CONFIGS = ("config.json", "tokenizer_config.json", "processor_config.json", "preprocessor_config.json")
+KNOWN_LAYERS = ("full_attention", "sliding_attention")
+GROWING_ROPE = ("dynamic", "longrope")
+"""Rotary embeddings that change for the whole batch once one sequence is long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model ready to run, and what its files say about it."""
+
+    model: Any
+    tokenizer: Any
+    layers: tuple[LayerShape, ...]
+    context: int
+    vocabulary: int
+    eos: frozenset[int]
+    defaults: Defaults
+    dtype: torch.dtype
+    device: torch.device
+    bytes: int
+
+
+def load(settings: ModelSettings, device: torch.device) -> Loaded:
+    """Load, check and probe one model. Raises `FaultError` with code load_failed."""
+    try:
+        return _load(settings, device)
+    except FaultError:
+        raise
+    except Exception as error:  # configurations and weights fail in as many ways as there are libraries below
+        raise fault(Code.LOAD_FAILED, f"{settings.id}: {type(error).__name__}: {error}") from error
+
+
+def _load(settings: ModelSettings, device: torch.device) -> Loaded:
+    directory = _directory(settings)
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    attention.register()
+    dtype = _dtype(settings.dtype, device)
+    model = AutoModelForCausalLM.from_pretrained(
+        directory,
+        dtype=dtype,
+        attn_implementation=attention.NAME,
+        use_safetensors=True,
+        trust_remote_code=False,
+        local_files_only=True,
+    )
+    model.to(device).eval()
+    tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=False, local_files_only=True)
+    config = model.config.get_text_config()
+    context = _context(settings, config)
+    return Loaded(
+        model=model,
+        tokenizer=tokenizer,
+        layers=_probe(settings.id, model, config, device),
+        context=context,
+        vocabulary=model.get_input_embeddings().weight.shape[0],
+        eos=_eos(model.generation_config, tokenizer),
+        defaults=_defaults(model.generation_config),
+        dtype=dtype,
+        device=device,
+        bytes=model.get_memory_footprint(),
+    )
+
+
+def _directory(settings: ModelSettings) -> Path:
+    if settings.source == "demo":
+        from cortex.neuron.demo import model_path  # noqa: PLC0415  (only who asks for the demo model needs it)
+
+        directory = model_path()
+    else:
+        directory = Path(settings.source).expanduser()
+    if not (directory / "config.json").is_file():
+        raise fault(Code.LOAD_FAILED, f"{settings.id}: there is no config.json in {str(directory)!r}")
+    for name in CONFIGS:
+        path = directory / name
+        if path.is_file() and '"auto_map"' in path.read_text(encoding="utf-8"):
+            raise fault(
+                Code.LOAD_FAILED, f"{settings.id}: {name} asks for code of its own, which is never run"
+            )
+    return directory
+
+
+def _dtype(wanted: str, device: torch.device) -> torch.dtype:
+    if wanted == "auto":
+        # On the CPU float32 for now, so that texts can be compared with `generate` token by token; bfloat16 is
+        # faster there too once the linear layers are packed.
+        return torch.bfloat16 if device.type == "cuda" else torch.float32
+    dtype: torch.dtype = getattr(torch, wanted)
+    return dtype
+
+
+def _context(settings: ModelSettings, config: Any) -> int:
+    longest = int(config.max_position_embeddings)
+    context = min(settings.context or longest, longest)
+    rope = getattr(config, "rope_parameters", None) or {}
+    if rope.get("rope_type") in GROWING_ROPE:
+        original = int(rope.get("original_max_position_embeddings") or longest)
+        if context > original:
+            raise fault(Code.LOAD_FAILED, f"{settings.id}: set its context to {original} tokens or fewer")
+    return context
+
+
+def _eos(generation: Any, tokenizer: Any) -> frozenset[int]:
+    """Every id that ends an answer: chat models have more than one."""
+    configured = generation.eos_token_id
+    listed = configured if isinstance(configured, list | tuple) else [configured]
+    return frozenset(int(token) for token in (*listed, tokenizer.eos_token_id) if token is not None)
+
+
+def _defaults(generation: Any) -> Defaults:
+    """The author's sampling. A model that does not sample by itself takes the likeliest token."""
+    if not generation.do_sample:
+        return Defaults()
+    return Defaults(
+        temperature=1.0 if generation.temperature is None else float(generation.temperature),
+        top_p=1.0 if generation.top_p is None else float(generation.top_p),
+        top_k=generation.top_k or 0,
+        min_p=generation.min_p or 0.0,
+    )
+
+
+def _probe(name: str, model: Any, config: Any, device: torch.device) -> tuple[LayerShape, ...]:
+    """Run two tokens to see that every layer attends through our function, and what each stores."""
+    probe = attention.Probe()
+    ids = torch.zeros(1, 2, dtype=torch.long, device=device)
+    with torch.inference_mode():
+        model(
+            input_ids=ids,
+            position_ids=torch.arange(2, device=device)[None],
+            use_cache=False,
+            cortex_batch=probe,
+        )
+    layers = int(config.num_hidden_layers)
+    if sorted(probe.layers) != list(range(layers)):
+        raise fault(
+            Code.LOAD_FAILED,
+            f"{name}: {len(probe.layers)} of its {layers} layers use transformers' attention interface, and this "
+            f"engine (transformers {transformers.__version__}) needs all",
+        )
+    for layer, kind in enumerate(getattr(config, "layer_types", None) or ()):
+        if kind not in KNOWN_LAYERS or (kind == "sliding_attention") != (layer in probe.windowed):
+            raise fault(Code.LOAD_FAILED, f"{name}: attention of kind {kind!r} is not supported")
+    return tuple(probe.layers[layer] for layer in range(layers))

@@ -1,0 +1,45 @@
+"""One model's forward over a flat batch, and the slots that it writes to. Knows sequences; knows no request."""
+
+from __future__ import annotations
+
+import torch
+
+from cortex.neuron.engine.torch.attention import Batch, Segment
+from cortex.neuron.engine.torch.cache import SlotCache
+from cortex.neuron.engine.torch.loader import Loaded
+from cortex.neuron.engine.torch.scheduler import Span
+
+
+class Runner:
+    """`cache` belongs to it; who may have a slot is decided elsewhere."""
+
+    def __init__(self, loaded: Loaded, slots: int) -> None:
+        self._model = loaded.model
+        self._device = loaded.device
+        self.cache = SlotCache(loaded.layers, slots, loaded.context, loaded.dtype, loaded.device)
+
+    def forward(self, spans: list[Span]) -> torch.Tensor:
+        """Read all spans at once; answers a row of logits for each that samples. Room must be reserved."""
+        tokens: list[int] = []
+        positions: list[int] = []
+        segments: list[Segment] = []
+        sampling: list[int] = []
+        for span in spans:
+            start = span.sequence.computed
+            segments.append(Segment(span.sequence.slot, start, span.length, len(tokens)))
+            tokens += span.tokens
+            positions += range(start, start + span.length)
+            if span.samples:
+                sampling.append(len(tokens) - 1)
+        answer = self._model(
+            input_ids=self._row(tokens)[None],
+            position_ids=self._row(positions)[None],
+            logits_to_keep=self._row(sampling),
+            use_cache=False,
+            cortex_batch=Batch(self.cache, tuple(segments)),
+        )
+        logits: torch.Tensor = answer.logits[0]
+        return logits
+
+    def _row(self, values: list[int]) -> torch.Tensor:
+        return torch.tensor(values, dtype=torch.long, device=self._device)

@@ -1,0 +1,59 @@
+"""One choice's tokens and how far the model has read them. Pure arithmetic; knows no tensor and no text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True, eq=False)
+class Sequence:
+    """`tokens` is the prompt and everything generated; the first `computed` of them have keys and values in `slot`.
+
+        |------ prompt ------|---- generated ----|
+        |--- computed ---|------ pending --------|
+
+    Between two steps exactly one token of a decoding sequence is pending: the newest.
+    """
+
+    tokens: list[int]
+    prompt: int
+    limit: int
+    """The length, prompt included, at which it ends."""
+    slot: int = -1
+    computed: int = 0
+    ended: bool = False
+
+    def __post_init__(self) -> None:
+        assert 0 < self.prompt <= len(self.tokens), "a sequence begins with a prompt"
+        assert self.prompt < self.limit, "a sequence has room for a token"
+
+    @property
+    def pending(self) -> int:
+        """Tokens that the model has not read yet."""
+        return len(self.tokens) - self.computed
+
+    @property
+    def decoding(self) -> bool:
+        """Whether one more token is all it takes to sample the next."""
+        return self.pending == 1
+
+    @property
+    def generated(self) -> int:
+        """Tokens of the choice, those of earlier attempts included: the index of the next one."""
+        return len(self.tokens) - self.prompt
+
+    @property
+    def full(self) -> bool:
+        """Whether the limit is reached."""
+        return len(self.tokens) >= self.limit
+
+    def advance(self, count: int) -> None:
+        """Note that the model has read `count` more tokens."""
+        assert 0 < count <= self.pending, "only pending tokens can be read"
+        self.computed += count
+
+    def append(self, token: int) -> None:
+        """Take a sampled token. Everything before it must have been read."""
+        assert self.pending == 0, "a token is sampled when everything is read"
+        assert not self.full, "nothing follows the limit"
+        self.tokens.append(token)

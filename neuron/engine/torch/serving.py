@@ -1,0 +1,209 @@
+"""One model's jobs: who has which slot, what the next step reads, and what is told of it.
+
+What a job's own data does wrong ends that job. Only a failure of the shared forward ends everything that was in it.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import torch
+
+from cortex.neuron.config import ModelSettings
+from cortex.neuron.engine.base import Job, Key, Output
+from cortex.neuron.engine.torch.admission import Admitted, admit
+from cortex.neuron.engine.torch.loader import Loaded
+from cortex.neuron.engine.torch.runner import Runner
+from cortex.neuron.engine.torch.sampler import pick, resolve
+from cortex.neuron.engine.torch.scheduler import Span, plan
+from cortex.neuron.engine.torch.sequence import Sequence
+from cortex.neuron.engine.torch.voice import new_answer
+from cortex.neuron.engine.torch.work import Choice, Work
+from cortex.protocol.deltas import Finish, Piece
+from cortex.protocol.faults import Code, FaultError, fault
+from cortex.protocol.values import Model, Phase
+
+log = logging.getLogger("cortex.engine")
+
+
+class Serving:
+    """Built from a loaded model; belongs to the device thread."""
+
+    def __init__(self, settings: ModelSettings, loaded: Loaded) -> None:
+        self._settings = settings
+        self._loaded = loaded
+        self._runner = Runner(loaded, settings.slots)
+        self._works: dict[Key, Work] = {}
+        self._owners: dict[int, tuple[Work, Choice]] = {}
+        """Who has a slot; in order of arrival, which is the order of service."""
+        self.poisoned: Exception | None = None
+        """What made the device itself unusable."""
+
+    @property
+    def description(self) -> Model:
+        chat = self._loaded.tokenizer.chat_template
+        return Model(
+            id=self._settings.id,
+            state="hot",
+            slots=self._settings.slots,
+            context=self._loaded.context,
+            footprint_bytes=self._loaded.bytes,
+            capabilities=("text", "tools") if chat and "tools" in str(chat) else ("text",),
+        )
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._works)
+
+    @property
+    def phase(self) -> Phase:
+        if not self._works:
+            return "idle"
+        decoding = all(choice.sequence.decoding for _, choice in self._owners.values())
+        return "decode" if decoding else "prefill"
+
+    def admit(self, job: Job, now: float) -> int:
+        """Take a job, all its choices or none; answers its prompt's length. Raises `FaultError`."""
+        if (known := self._works.get(job.key)) is not None:
+            return known.prompt
+        admitted = admit(job, self._loaded, self._settings.slots)
+        free = self._runner.cache.free
+        if free < admitted.choices:
+            raise fault(
+                Code.BUSY, f"{free} of {self._settings.slots} slots are free, {admitted.choices} needed"
+            )
+        choices = [self._choice(job.key, admitted, index) for index in range(admitted.choices)]
+        work = Work(job.key, len(admitted.prompt.ids), choices, now)
+        for choice in choices:
+            # Only now, when nothing can go wrong any more.
+            choice.sequence.slot = self._runner.cache.take()
+            self._owners[choice.sequence.slot] = (work, choice)
+        self._works[job.key] = work
+        return work.prompt
+
+    def _choice(self, key: Key, admitted: Admitted, index: int) -> Choice:
+        """A choice as earlier attempts left it: their tokens go through everything but to the client."""
+        prefix = admitted.prefixes[index]
+        answer = new_answer(self._loaded, admitted, key[0], index)
+        unsaid: list[Piece] = []
+        room = admitted.limit - len(admitted.prompt.ids)
+        for position, token in enumerate(prefix, start=1):
+            pieces = answer.push(token, last=position >= room)
+            if answer.ended:
+                unsaid = [piece for piece in pieces if isinstance(piece, Finish)]
+                break
+        ids = admitted.prompt.ids
+        sequence = Sequence(tokens=[*ids, *prefix], prompt=len(ids), limit=admitted.limit)
+        rule = resolve(admitted.request.sampling, self._loaded.defaults, index)
+        return Choice(index, sequence, rule, answer, unsaid)
+
+    def cancel(self, key: Key) -> None:
+        if (work := self._works.get(key)) is not None:
+            work.cancelled = True
+
+    def step(self, now: float) -> list[Output]:
+        outputs: list[Output] = []
+        for work in list(self._works.values()):
+            work.observe(now)
+            if work.cancelled:
+                outputs.append(self._finish(work, now))
+            else:
+                self._tell_unsaid(work, now, outputs)
+        spans = self._reserve(plan(self._sequences(), self._settings.chunk), outputs)
+        if spans:
+            self._advance(spans, now, outputs)
+        return outputs
+
+    def close(self) -> None:
+        for work in list(self._works.values()):
+            self._drop(work)
+
+    def _sequences(self) -> list[Sequence]:
+        return [choice.sequence for _, choice in self._owners.values()]
+
+    def _tell_unsaid(self, work: Work, now: float, outputs: list[Output]) -> None:
+        for choice in work.choices:
+            if choice.unsaid:
+                outputs.append(work.delta(choice, [], choice.unsaid))
+                choice.unsaid = []
+                self._release(choice)
+        if work.ended:
+            outputs.append(self._finish(work, now))
+
+    def _reserve(self, spans: list[Span], outputs: list[Output]) -> list[Span]:
+        """Memory for what the spans will store. A job for which there is none fails, and the others go on."""
+        ready = []
+        for span in spans:
+            owner = self._owners.get(span.sequence.slot)
+            if owner is None:
+                continue
+            try:
+                self._runner.cache.reserve(span.sequence.slot, span.sequence.computed + span.length)
+            except (MemoryError, RuntimeError) as error:
+                outputs.append(self._fail(owner[0], error))
+            else:
+                ready.append(span)
+        # A failed job's other choices may have been found ready before it failed.
+        return [span for span in ready if span.sequence.slot in self._owners]
+
+    def _advance(self, spans: list[Span], now: float, outputs: list[Output]) -> None:
+        owners = [self._owners[span.sequence.slot] for span in spans]
+        speaking = [owner for owner, span in zip(owners, spans, strict=True) if span.samples]
+        for work, _ in owners:
+            work.started = now if work.started is None else work.started
+        try:
+            logits = self._runner.forward(spans)
+            rules = [(choice.rule, choice.sequence.generated) for _, choice in speaking]
+            tokens = pick(logits, rules) if rules else []
+        except Exception as error:
+            log.exception("a step of %s failed", self._settings.id)
+            outputs += [self._fail(work, error) for work in dict.fromkeys(work for work, _ in owners)]
+            if isinstance(error, torch.AcceleratorError):
+                self.poisoned = error
+            return
+        for span in spans:
+            span.sequence.advance(span.length)
+        for (work, choice), token in zip(speaking, tokens, strict=True):
+            if work.key in self._works:
+                self._speak(work, choice, token, now, outputs)
+
+    def _speak(
+        self, work: Work, choice: Choice, token: int | None, now: float, outputs: list[Output]
+    ) -> None:
+        """Take a choice's new token, tell it, and end what it ends."""
+        try:
+            if token is None:
+                raise FloatingPointError("the model's logits are not finite")
+            choice.sequence.append(token)
+            pieces = choice.answer.push(token, last=choice.sequence.full)
+        except Exception as error:
+            log.warning("request %s failed", work.key[0], exc_info=not isinstance(error, FaultError))
+            outputs.append(self._fail(work, error))
+            return
+        work.spoke = True
+        outputs.append(work.delta(choice, [token], pieces))
+        if choice.answer.ended:
+            self._release(choice)
+        if work.ended:
+            outputs.append(self._finish(work, now))
+
+    def _finish(self, work: Work, now: float) -> Output:
+        self._drop(work)
+        return work.finished(now)
+
+    def _fail(self, work: Work, error: Exception) -> Output:
+        self._drop(work)
+        return work.failed(error)
+
+    def _drop(self, work: Work) -> None:
+        del self._works[work.key]
+        for choice in work.choices:
+            self._release(choice)
+
+    def _release(self, choice: Choice) -> None:
+        """Free its slot, if it has not been freed."""
+        sequence = choice.sequence
+        if not sequence.ended:
+            sequence.ended = True
+            del self._owners[sequence.slot]
+            self._runner.cache.release(sequence.slot)

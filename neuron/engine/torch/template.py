@@ -1,0 +1,116 @@
+"""From a normalized request to prompt tokens, through the tokenizer and its chat template.
+
+Whatever the template objects to is the client's fault and says so; nothing a client sends can replace the template.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from transformers import PreTrainedTokenizerBase
+
+from cortex.protocol.faults import Code, fault
+from cortex.protocol.request import Chat, Complete, Image, ToolSpec, Turn
+
+RESERVED = frozenset(inspect.signature(PreTrainedTokenizerBase.apply_chat_template).parameters)
+THINK_OPEN = "<think>"
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """`tools` are those that the model was told of. `reasoning_open`: the answer begins inside its reasoning."""
+
+    ids: list[int]
+    tools: tuple[ToolSpec, ...] = ()
+    reasoning_open: bool = False
+
+
+def render(request: Chat | Complete, tokenizer: Any) -> Prompt:
+    """The prompt's tokens. Raises `FaultError`."""
+    if isinstance(request, Complete):
+        ids = tokenizer(request.prompt)["input_ids"] if isinstance(request.prompt, str) else request.prompt
+        return Prompt(list(ids))
+    if not tokenizer.chat_template:
+        raise fault(
+            Code.UNSUPPORTED, "this model has no chat template: it only completes text", param="messages"
+        )
+    tools = _offered(request)
+    text = _apply(request, tools, tokenizer)
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    return Prompt(list(ids), tools, text.rstrip().endswith(THINK_OPEN))
+
+
+def _offered(request: Chat) -> tuple[ToolSpec, ...]:
+    """The tools to render. A required or named call is asked for by the client's own prompt: there is no grammar yet."""
+    return () if request.tool_choice.mode == "none" else request.tools
+
+
+def _apply(request: Chat, tools: tuple[ToolSpec, ...], tokenizer: Any) -> str:
+    options = _options(request.template_options)
+    messages = [_message(turn) for turn in request.turns]
+    specs = [_tool(tool) for tool in tools] or None
+    try:
+        text: str = tokenizer.apply_chat_template(
+            messages, tools=specs, add_generation_prompt=True, tokenize=False, **options
+        )
+    except Exception as error:  # a template may raise by itself, and break on what it did not expect
+        message = f"the model's chat template refuses this conversation: {error}"
+        raise fault(Code.INVALID_REQUEST, message, param="messages") from error
+    return text
+
+
+def _options(given: bytes) -> dict[str, Any]:
+    try:
+        options = json.loads(given or b"{}")
+    except (ValueError, RecursionError) as error:
+        raise fault(Code.INVALID_REQUEST, f"not JSON: {error}", param="chat_template_kwargs") from error
+    if not isinstance(options, dict):
+        raise fault(Code.INVALID_REQUEST, "must be an object", param="chat_template_kwargs")
+    taken = sorted(RESERVED.intersection(options))
+    if taken:
+        raise fault(Code.INVALID_REQUEST, f"{taken[0]!r} cannot be set", param="chat_template_kwargs")
+    return {"enable_thinking": False, **options}
+
+
+def _message(turn: Turn) -> dict[str, Any]:
+    if any(isinstance(part, Image) for part in turn.parts):
+        raise fault(Code.UNSUPPORTED, "this model does not see images", param="messages")
+    message: dict[str, Any] = {"role": turn.role, "content": turn.text}
+    if turn.reasoning:
+        message["reasoning_content"] = turn.reasoning
+    if turn.tool_calls:
+        message["tool_calls"] = [
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": _arguments(call.arguments)},
+            }
+            for call in turn.tool_calls
+        ]
+    if turn.tool_call_id:
+        message["tool_call_id"] = turn.tool_call_id
+    if turn.name:
+        message["name"] = turn.name
+    return message
+
+
+def _arguments(text: bytes) -> Any:
+    """An object where the text is one; else the text, for the model to see what it once wrote."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = None
+    return value if isinstance(value, dict) else text.decode("utf-8", "replace")
+
+
+def _tool(tool: ToolSpec) -> dict[str, Any]:
+    try:
+        parameters = json.loads(tool.schema)
+    except (ValueError, RecursionError) as error:
+        message = f"the schema of {tool.name!r} is not JSON: {error}"
+        raise fault(Code.INVALID_REQUEST, message, param="tools") from error
+    function = {"name": tool.name, "description": tool.description, "parameters": parameters}
+    return {"type": "function", "function": function}

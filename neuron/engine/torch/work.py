@@ -1,0 +1,90 @@
+"""One job under way: its choices, its times, and the messages that tell of them. Knows no tensor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cortex.neuron.engine.base import Key
+from cortex.neuron.engine.torch.answer import Answer
+from cortex.neuron.engine.torch.sampler import Rule
+from cortex.neuron.engine.torch.sequence import Sequence
+from cortex.protocol.deltas import Delta, Piece
+from cortex.protocol.faults import Code, Fault, FaultError
+from cortex.protocol.messages import Failed, Finished
+from cortex.protocol.values import Timings, Usage
+
+ENGINE_FAILED = Fault(
+    code=Code.ENGINE_FAILED, message="The engine failed on this request; the neuron's log has the reason."
+)
+"""What an exception said stays in the log: it may quote memory, paths or prompts."""
+
+
+@dataclass(slots=True, eq=False)
+class Choice:
+    """`unsaid` is what a prefix that was complete already leaves to say: that it is."""
+
+    index: int
+    sequence: Sequence
+    rule: Rule
+    answer: Answer
+    unsaid: list[Piece]
+
+
+@dataclass(slots=True, eq=False)
+class Work:
+    """`started` is when its prompt was first worked on; `first` when its first token was there.
+
+    Both are the times at which a step began, for no clock is read within one.
+    """
+
+    key: Key
+    prompt: int
+    choices: list[Choice]
+    admitted: float
+    started: float | None = None
+    spoke: bool = False
+    first: float | None = None
+    cancelled: bool = False
+
+    @property
+    def ended(self) -> bool:
+        return all(choice.answer.ended for choice in self.choices)
+
+    def observe(self, now: float) -> None:
+        """A step begins: what the last one produced is there now."""
+        if self.spoke and self.first is None:
+            self.first = now
+
+    def delta(self, choice: Choice, tokens: list[int], pieces: list[Piece]) -> Delta:
+        """`tokens` have been appended to the choice's sequence already."""
+        request, attempt = self.key
+        seq = choice.sequence.generated - len(tokens)
+        return Delta(request, attempt, choice.index, seq, tokens, pieces)
+
+    def finished(self, now: float) -> Finished:
+        request, attempt = self.key
+        totals = tuple(choice.sequence.generated for choice in self.choices)
+        started = now if self.started is None else self.started
+        first = now if self.first is None else self.first
+        return Finished(
+            request=request,
+            attempt=attempt,
+            totals=totals,
+            usage=Usage(
+                prompt=self.prompt,
+                completion=sum(totals),
+                reasoning=sum(choice.answer.reasoning for choice in self.choices),
+            ),
+            timings=Timings(
+                wait_ms=1000 * (started - self.admitted),
+                prefill_ms=1000 * (first - started),
+                decode_ms=1000 * (now - first),
+            ),
+            cancelled=self.cancelled,
+        )
+
+    def failed(self, error: Exception) -> Failed:
+        request, attempt = self.key
+        if isinstance(error, FaultError):
+            return Failed(request=request, attempt=attempt, fault=error.fault)
+        return Failed(request=request, attempt=attempt, fault=ENGINE_FAILED)

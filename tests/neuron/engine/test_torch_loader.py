@@ -1,0 +1,171 @@
+"""What is loaded, what is refused, and what an engine does about a model that cannot be loaded."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from driving import Drive
+from transformers import GenerationConfig
+from transformers.models.qwen3.modeling_qwen3 import Qwen3Attention
+
+from cortex.neuron.config import ModelSettings
+from cortex.neuron.demo import model_path
+from cortex.neuron.engine.torch.engine import TorchEngine
+from cortex.neuron.engine.torch.loader import load
+from cortex.neuron.engine.torch.sampler import Defaults
+from cortex.protocol.faults import Code, FaultError
+from cortex.protocol.request import Chat, Complete, Sampling, Text, Turn
+from cortex.protocol.values import Device
+
+CPU = torch.device("cpu")
+
+
+def loaded(directory: Path, **settings: object):
+    return load(ModelSettings(id="m", source=str(directory), **settings), CPU)
+
+
+def edited(directory: Path, target: Path, name: str = "config.json", **changes: object) -> Path:
+    """A copy of a checkpoint with another configuration."""
+    shutil.copytree(directory, target, dirs_exist_ok=True)
+    values = json.loads((target / name).read_text()) if (target / name).exists() else {}
+    (target / name).write_text(json.dumps(values | changes))
+    return target
+
+
+def refused(directory: Path, **settings: object) -> str:
+    with pytest.raises(FaultError) as caught:
+        loaded(directory, **settings)
+    assert caught.value.fault.code is Code.LOAD_FAILED
+    return caught.value.fault.message
+
+
+def test_facts(directory: Callable[[str], Path]) -> None:
+    """Context, vocabulary, size and layers are those of the checkpoint; the CPU computes in float32."""
+    model = loaded(directory("qwen3"))
+    assert model.context == 512
+    assert model.dtype is torch.float32
+    weights = 4 * sum(weight.numel() for weight in model.model.parameters())
+    assert weights <= model.bytes < 1.01 * weights
+    assert [(layer.heads, layer.key_dim, layer.value_dim) for layer in model.layers] == [(2, 16, 16)] * 2
+    assert loaded(directory("qwen3"), context=100).context == 100
+    assert loaded(directory("qwen3"), context=10_000).context == 512
+    assert loaded(directory("qwen3"), dtype="bfloat16").dtype is torch.bfloat16
+
+
+def test_defaults(directory: Callable[[str], Path], tmp_path) -> None:
+    """The author's sampling is the default where the author samples, else the likeliest token."""
+    assert loaded(directory("qwen3")).defaults == Defaults()
+    target = edited(directory("qwen3"), tmp_path)
+    GenerationConfig(do_sample=True, temperature=0.6, top_k=20).save_pretrained(target)
+    assert loaded(target).defaults == Defaults(temperature=0.6, top_k=20)
+
+
+def test_nothing_there(tmp_path) -> None:
+    """A directory without a model is named."""
+    assert str(tmp_path) in refused(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json"])
+def test_code_of_its_own(directory: Callable[[str], Path], tmp_path, name) -> None:
+    """A checkpoint that asks for code of its own is refused before anything of it is loaded."""
+    target = edited(directory("qwen3"), tmp_path, name, auto_map={"AutoConfig": "own.Config"})
+    (target / "own.py").write_text("raise SystemExit('this must not run')")
+    assert "code of its own" in refused(target)
+
+
+def test_pickled_weights(directory: Callable[[str], Path], tmp_path) -> None:
+    """Weights in any form but safetensors are refused."""
+    target = edited(directory("qwen3"), tmp_path)
+    (target / "model.safetensors").unlink()
+    torch.save({}, target / "pytorch_model.bin")
+    assert "safetensors" in refused(target)
+
+
+def test_layers_that_bypass_the_interface(directory: Callable[[str], Path], monkeypatch) -> None:
+    """A model whose layers do not attend through our function is refused, and says how many do."""
+    own = Qwen3Attention.forward
+
+    def bypass(self, hidden_states, **kwargs):
+        return (hidden_states, None) if self.layer_idx else own(self, hidden_states, **kwargs)
+
+    monkeypatch.setattr(Qwen3Attention, "forward", bypass)
+    assert "1 of its 2 layers" in refused(directory("qwen3"))
+
+
+def test_window_that_is_not_told(directory: Callable[[str], Path], tmp_path, monkeypatch) -> None:
+    """A layer that leaves it to a mask how far it sees is refused: we build no masks."""
+    own = Qwen3Attention.forward
+
+    def silent(self, *args, **kwargs):
+        self.sliding_window = None
+        return own(self, *args, **kwargs)
+
+    windows = {"layer_types": ["full_attention", "sliding_attention"], "sliding_window": 24}
+    target = edited(directory("qwen3"), tmp_path, use_sliding_window=True, **windows)
+    assert loaded(target).layers
+    monkeypatch.setattr(Qwen3Attention, "forward", silent)
+    assert "'sliding_attention' is not supported" in refused(target)
+
+
+def test_one_model_of_two(directory: Callable[[str], Path], tmp_path) -> None:
+    """A model that cannot be loaded is reported and refuses its requests; the other one serves."""
+    settings = (
+        ModelSettings(id="good", source=str(directory("llama"))),
+        ModelSettings(id="bad", source=str(tmp_path)),
+    )
+    engine = TorchEngine(Device(kind="cpu", name="here"), settings, 1)
+    assert [model.state for model in engine.models] == ["loading", "loading"]
+    engine.start()
+    assert [(model.id, model.state) for model in engine.models] == [("good", "hot"), ("bad", "failed")]
+    assert engine.models[0].slots == 8
+    assert engine.version == 1
+    assert engine.device.name == "here"
+    assert engine.device.free_bytes > 0
+    drive = Drive(engine)
+    request = Complete(model="bad", prompt="x", sampling=Sampling(max_tokens=2))
+    with pytest.raises(FaultError) as caught:
+        drive.submit(request)
+    assert caught.value.fault.code is Code.LOAD_FAILED
+    assert drive.run(Complete(model="good", prompt="x", sampling=Sampling(max_tokens=2))).terminal.totals == (
+        2,
+    )
+    engine.close()
+
+
+def test_no_model_at_all(tmp_path) -> None:
+    """When nothing could be loaded the device is of no use."""
+    engine = TorchEngine(Device(kind="cpu"), (ModelSettings(id="bad", source=str(tmp_path)),), 1)
+    with pytest.raises(FaultError):
+        engine.start()
+
+
+def test_two_models(directory: Callable[[str], Path]) -> None:
+    """Requests of two models run side by side, each on its own model."""
+    settings = tuple(ModelSettings(id=name, source=str(directory(name))) for name in ("qwen3", "llama"))
+    engine = TorchEngine(Device(kind="cpu"), settings, 1)
+    engine.start()
+    drive = Drive(engine)
+    wanted = Sampling(max_tokens=5, ignore_eos=True)
+    heard = {}
+    for name in ("qwen3", "llama"):
+        heard[name] = drive.submit(Complete(model=name, prompt="the quick", sampling=wanted), name)
+    drive.step(6)
+    assert engine.due(0.0) is None
+    assert heard["qwen3"].tokens != heard["llama"].tokens
+    engine.close()
+
+
+@pytest.mark.skipif(not (model_path() / "model.safetensors").exists(), reason="the demo model is not built")
+def test_demo_model() -> None:
+    """The bundled model loads and answers a greeting in words."""
+    engine = TorchEngine(Device(kind="cpu"), (ModelSettings(id="cortex-demo", source="demo"),), 1)
+    engine.start()
+    turns = (Turn(role="user", parts=(Text(text="hello"),)),)
+    heard = Drive(engine).run(Chat(model="cortex-demo", turns=turns, sampling=Sampling(max_tokens=40)))
+    assert heard.finish().reason == "stop"
+    assert heard.text().strip()
+    assert "<" not in heard.text()
+    engine.close()

@@ -1,0 +1,89 @@
+"""A sequence's arithmetic and the composition of the next batch."""
+
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cortex.neuron.engine.torch.scheduler import plan
+from cortex.neuron.engine.torch.sequence import Sequence
+
+
+def sequence(prompt: int, computed: int = 0, limit: int = 1000) -> Sequence:
+    return Sequence(tokens=list(range(prompt)), prompt=prompt, limit=limit, computed=computed)
+
+
+def test_sequence_counts() -> None:
+    """Reading the prompt, sampling and reading what was sampled move the counts as they should."""
+    one = sequence(5, limit=7)
+    assert (one.pending, one.decoding, one.generated, one.full) == (5, False, 0, False)
+    one.advance(5)
+    one.append(9)
+    assert (one.pending, one.decoding, one.generated, one.full) == (1, True, 1, False)
+    one.advance(1)
+    one.append(9)
+    assert (one.generated, one.full) == (2, True)
+
+
+def test_sequence_refuses_nonsense() -> None:
+    """A token is neither sampled before everything is read, nor after the limit, nor read twice."""
+    one = sequence(5, limit=6)
+    with pytest.raises(AssertionError):
+        one.append(1)
+    with pytest.raises(AssertionError):
+        one.advance(6)
+    one.advance(5)
+    one.append(1)
+    one.advance(1)
+    with pytest.raises(AssertionError):
+        one.append(1)
+
+
+def test_plan_mixes() -> None:
+    """Decoding sequences come first with a token each; prompts share the chunk in order of arrival."""
+    first, decoding, second, third = (
+        sequence(10),
+        sequence(6, computed=5),
+        sequence(4, computed=1),
+        sequence(50),
+    )
+    spans = plan([first, decoding, second, third], 20)
+    assert [(span.sequence, span.length, span.samples) for span in spans] == [
+        (decoding, 1, True),
+        (first, 10, True),
+        (second, 3, True),
+        (third, 7, False),
+    ]
+    assert spans[2].tokens == [1, 2, 3]
+
+
+def test_plan_skips_ended() -> None:
+    """An ended sequence, and one that waits for its token, are left alone."""
+    ended = sequence(5)
+    ended.ended = True
+    assert plan([ended, sequence(5, computed=5)], 8) == []
+
+
+@given(st.lists(st.tuples(st.integers(1, 60), st.integers(0, 59)), max_size=8), st.integers(1, 40))
+def test_plan_budget(shapes, chunk) -> None:
+    """No plan exceeds the chunk in prompt tokens, starves decoding, or leaves room while a prompt waits."""
+    sequences = [sequence(size, min(done, size - 1)) for size, done in shapes]
+    spans = plan(sequences, chunk)
+    assert len({span.sequence for span in spans}) == len(spans)
+    decoding = [one for one in sequences if one.decoding]
+    assert [span.sequence for span in spans][: len(decoding)] == decoding
+    prompts = sum(span.length for span in spans[len(decoding) :])
+    waiting = sum(one.pending for one in sequences if not one.decoding)
+    assert prompts == min(chunk, waiting)
+    assert all(0 < span.length <= span.sequence.pending for span in spans)
+
+
+@pytest.mark.parametrize(
+    "module", ["base", "torch.scheduler", "torch.sequence", "torch.stops", "torch.detokenize", "torch.answer"]
+)
+def test_pure(module) -> None:
+    """The engine's interface and its pure parts do not bring torch in."""
+    code = f"import sys; import cortex.neuron.engine.{module}; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-P", "-c", code], check=True)

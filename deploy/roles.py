@@ -50,16 +50,17 @@ def broker(options: argparse.Namespace) -> int:
 def edge(options: argparse.Namespace) -> int:
     """Serve HTTP under gunicorn until told to stop."""
     settings = config.load_cortex(options.config)
-    logs.set_up("edge")
+    log = logs.set_up("edge")
     data = options.data.absolute()
     exporter.use(data)
-    from cortex.edge.server import serve  # noqa: PLC0415  # imports metrics
+    from cortex.edge import server  # noqa: PLC0415  # imports metrics
 
-    serve(
-        settings.gateway,
-        (config.planes(settings.broker, data).edge,),
-        insecure_open=options.insecure_open,
-    )
+    endpoints = (config.planes(settings.broker, data).edge,)
+    try:
+        server.serve(settings.gateway, endpoints, insecure_open=options.insecure_open)
+    except server.UntestedGunicornError as error:
+        log.error("%s", error)
+        return 1
     return 0
 
 

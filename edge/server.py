@@ -34,6 +34,10 @@ GC_THRESHOLDS = (20_000, 20, 50)
 LOOPBACK = "127.0.0.1,::1"
 
 
+class UntestedGunicornError(Exception):
+    """The installed gunicorn is not the one that the subclasses below were made for."""
+
+
 class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn is untyped
     """One connection: a deadline for its first headers, a cap on their number, a way to be cut off."""
 
@@ -195,7 +199,7 @@ def self_test() -> None:
     missing += [n for n in ("servers", "nr_conns", "worker_connections") if n not in set_by_worker]
     if gunicorn.__version__ != TESTED_GUNICORN or missing:
         lacking = f"; it lacks {', '.join(missing)}" if missing else ""
-        raise RuntimeError(
+        raise UntestedGunicornError(
             f"gunicorn {gunicorn.__version__} is not the tested {TESTED_GUNICORN}{lacking}: "
             f"pip install gunicorn=={TESTED_GUNICORN}"
         )

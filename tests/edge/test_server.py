@@ -6,7 +6,7 @@ import sys
 import gunicorn
 import pytest
 
-from cortex.edge import __main__, server
+from cortex.edge import server
 from cortex.edge.config import Gateway
 from cortex.protocol.kit.sockets import EndpointError
 
@@ -19,14 +19,14 @@ def test_the_tested_gunicorn_passes():
 def test_another_gunicorn_is_refused(monkeypatch):
     """Loudly, with the remedy."""
     monkeypatch.setattr(gunicorn, "__version__", "99.0")
-    with pytest.raises(RuntimeError, match="pip install gunicorn=="):
+    with pytest.raises(server.UntestedGunicornError, match="pip install gunicorn=="):
         server.self_test()
 
 
 def test_a_missing_private_name_is_refused(monkeypatch):
     """Even if the version says otherwise."""
     monkeypatch.delattr(server.gasgi.ASGIWorker, "_shutdown")
-    with pytest.raises(RuntimeError, match="_shutdown"):
+    with pytest.raises(server.UntestedGunicornError, match="_shutdown"):
         server.self_test()
 
 
@@ -34,14 +34,6 @@ def test_an_open_address_is_refused():
     """Without keys nobody but this machine is served, unless the operator insists."""
     with pytest.raises(EndpointError, match="--insecure-open"):
         server.serve(Gateway(listen="0.0.0.0:0"), ("ipc:///nowhere",))
-
-
-def test_wrong_settings_are_one_line(tmp_path, capsys):
-    """Exit code 1 and the key that is wrong."""
-    path = tmp_path / "cortex.toml"
-    path.write_text("[gateway]\ngrace = 3\n")
-    assert __main__.main(["--config", str(path)]) == 1
-    assert "did you mean gateway.grace_s" in capsys.readouterr().err
 
 
 def test_the_table_and_the_dialects_are_pure():

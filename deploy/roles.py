@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import fcntl
+import os
 import time
+from pathlib import Path
 
 import msgspec
 
@@ -11,7 +14,21 @@ from cortex.broker.config import BrokerSettings
 from cortex.deploy import config, exporter
 from cortex.protocol.kit import log as logs
 from cortex.protocol.kit.signals import Stop
-from cortex.protocol.kit.sockets import new_context
+from cortex.protocol.kit.sockets import EndpointError, new_context, private_directory
+
+
+def claim(data: Path) -> int:
+    """Take the data directory for this process's life: a second broker would steal the first one's sockets."""
+    path = private_directory(data / "run") / "broker.lock"
+    handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(handle)
+        raise EndpointError(
+            f"{data}: another cortex runs here; stop it, or choose another --data DIR"
+        ) from error
+    return handle
 
 
 def broker(options: argparse.Namespace) -> int:
@@ -19,6 +36,7 @@ def broker(options: argparse.Namespace) -> int:
     settings = config.load_cortex(options.config)
     log = logs.set_up("broker")
     data = options.data.absolute()
+    claim(data)
     exporter.use(data)
     from prometheus_client import CollectorRegistry  # noqa: PLC0415  # reads its directory when imported
 

@@ -1,5 +1,6 @@
 """The command line: exit codes and one line of reason."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,9 @@ from rich.console import Console
 
 from cortex.broker.ctl import __main__ as ctl
 from cortex.broker.ctl import render
+from cortex.deploy import roles
 from cortex.deploy.__main__ import main
+from cortex.protocol.kit.sockets import EndpointError
 from cortex.protocol.messages import NeuronStatus, Status
 from cortex.protocol.values import Device, Model
 
@@ -51,6 +54,15 @@ def test_an_address_without_a_port_is_refused(tmp_path: Path, capsys: pytest.Cap
     """HOST:PORT, or one line that says so."""
     assert main(["up", "--http", "localhost", "--data", str(tmp_path / "d")]) == 1
     assert "HOST:PORT" in capsys.readouterr().err
+
+
+def test_a_data_directory_has_one_broker(tmp_path: Path) -> None:
+    """A second one would take the sockets away from the first; it is told so."""
+    handle = roles.claim(tmp_path)
+    with pytest.raises(EndpointError, match="another cortex runs here"):
+        roles.claim(tmp_path)
+    os.close(handle)
+    os.close(roles.claim(tmp_path))
 
 
 def test_ctl_knows_its_version(capsys: pytest.CaptureFixture[str]) -> None:

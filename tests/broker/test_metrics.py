@@ -1,0 +1,67 @@
+"""The broker's series: every one that is declared is emitted, and says what the core knows."""
+
+from prometheus_client import CollectorRegistry
+
+from cortex.broker.core import Broker
+from cortex.broker.events import FromEdge, FromNeuron
+from cortex.broker.metrics import BrokerMetrics
+from cortex.protocol import messages as m
+from cortex.protocol.values import Device, Model
+
+SESSION = b"12345678"
+WHERE = {"node": "beast", "device": "cuda-1"}
+
+
+def fleet() -> Broker:
+    """One device with one running request, one waiting, one message dropped."""
+    core = Broker("b", 0.0)
+    device = Device(kind="cuda", index=1, memory_bytes=1000)
+    for message in (
+        m.Register(node="beast", device=device),
+        m.Ready(version=1, device=device, models=(Model(id="m", state="hot", slots=1),)),
+        m.StatusQuery(),
+    ):
+        core.handle(FromNeuron(b"N", SESSION, message), 0.0)
+    for name in ("a", "b", "c"):
+        core.handle(FromEdge(b"E", SESSION, m.Submit(request=name, attempt=1, model="m")), 0.0)
+    core.handle(FromNeuron(b"N", SESSION, m.Accepted(request="a", attempt=1)), 0.0)
+    core.handle(FromNeuron(b"N", SESSION, m.Finished(request="a", attempt=1)), 0.0)
+    return core
+
+
+def test_every_declared_series_is_emitted() -> None:
+    """A series without a sample is a promise that is not kept."""
+    registry = CollectorRegistry()
+    BrokerMetrics(registry).observe(fleet())
+    silent = [family.name for family in registry.collect() if not family.samples]
+    assert silent == []
+
+
+def test_the_figures_are_the_cores() -> None:
+    """Load, slots, queue, outcomes and drops."""
+    registry = CollectorRegistry()
+    metrics, core = BrokerMetrics(registry), fleet()
+    metrics.observe(core)
+    metrics.observe(core)
+    expected = {
+        ("cortex_neuron_up", (("device", "cuda-1"), ("node", "beast"))): 1,
+        ("cortex_device_memory_bytes", (("device", "cuda-1"), ("node", "beast"))): 1000,
+        ("cortex_model_in_flight", (("device", "cuda-1"), ("model", "m"), ("node", "beast"))): 1,
+        ("cortex_model_slots", (("device", "cuda-1"), ("model", "m"), ("node", "beast"))): 1,
+        ("cortex_queue_depth", (("model", "m"),)): 1,
+        ("cortex_edges", ()): 1,
+        ("cortex_broker_requests_total", (("outcome", "finished"),)): 1,
+        ("cortex_broker_dropped_total", (("reason", "unexpected_from_neuron"),)): 1,
+    }
+    for (name, labels), value in expected.items():
+        assert registry.get_sample_value(name, dict(labels)) == value, name
+
+
+def test_a_device_that_left_is_shown_as_down() -> None:
+    """Its series falls to 0 instead of standing at its last value."""
+    registry = CollectorRegistry()
+    metrics, core = BrokerMetrics(registry), fleet()
+    metrics.observe(core)
+    core.tick(10.0)
+    metrics.observe(core)
+    assert registry.get_sample_value("cortex_neuron_up", WHERE) == 0

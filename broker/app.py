@@ -34,7 +34,7 @@ from cortex.protocol.codec import WireError, decode
 from cortex.protocol.faults import Code, Fault
 from cortex.protocol.frames import HEADER, SESSION_BYTES, UnknownKindError, pack, unpack
 from cortex.protocol.kit.signals import Stop
-from cortex.protocol.kit.sockets import Plane, bind, open_socket
+from cortex.protocol.kit.sockets import Plane, bind, check_bind, open_socket
 from cortex.protocol.messages import CommandFailed, Kind, StatusQuery, Unsupported
 
 log = logging.getLogger("cortex.broker")
@@ -76,6 +76,9 @@ class BrokerApp:
         self._metrics = metrics
         self._next_metrics = 0.0
         self._next_tick = 0.0
+
+        for endpoint in (endpoints.edge, endpoints.neuron, endpoints.ctl):
+            check_bind(endpoint, insecure_open=insecure_open)
 
         def router(plane: Plane, endpoint: str) -> Socket:
             socket = open_socket(context, zmq.ROUTER, plane)

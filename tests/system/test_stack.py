@@ -71,6 +71,7 @@ class Stream:
         while count is None or len(self.pieces) < count:
             line = self._response.readline()
             if not line:
+                self.leave()
                 return
             if not line.startswith(b"data: "):
                 continue
@@ -85,7 +86,7 @@ class Stream:
                 self.finish = choice["finish_reason"] or self.finish
 
     def leave(self) -> None:
-        """Drop the connection as a client that is killed does."""
+        """Drop the connection, as a client that is killed does."""
         self._response.close()
         self._connection.close()
 

@@ -12,7 +12,6 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import zmq
 
@@ -34,7 +33,7 @@ from cortex.protocol.codec import WireError, decode
 from cortex.protocol.faults import Code, Fault
 from cortex.protocol.frames import HEADER, SESSION_BYTES, UnknownKindError, pack, unpack
 from cortex.protocol.kit.signals import Stop
-from cortex.protocol.kit.sockets import Plane, bind, check_bind, open_socket
+from cortex.protocol.kit.sockets import Plane, bind, check_bind, has_mail, open_socket, receive, send
 from cortex.protocol.messages import CommandFailed, Kind, StatusQuery, Unsupported
 
 log = logging.getLogger("cortex.broker")
@@ -88,13 +87,13 @@ class BrokerApp:
         self._edges = Mail(router(Plane.EDGE, endpoints.edge), EdgeUnreachable)
         self._neurons = Mail(router(Plane.NEURON, endpoints.neuron), NeuronUnreachable)
         self._ctl = router(Plane.CTL_SERVER, endpoints.ctl)
-        self._takers: dict[object, Callable[[list[bytes], float], None]] = {
-            self._neurons.socket: self._from_neuron,
-            self._edges.socket: self._from_edge,
-            self._ctl: self._from_ctl,
-        }
+        self._planes: tuple[tuple[Socket, Callable[[list[bytes], float], None]], ...] = (
+            (self._neurons.socket, self._from_neuron),
+            (self._edges.socket, self._from_edge),
+            (self._ctl, self._from_ctl),
+        )
         self._poller = zmq.Poller()
-        for socket in (self._neurons.socket, self._edges.socket, self._ctl):
+        for socket, _ in self._planes:
             self._poller.register(socket, zmq.POLLIN)
         self._poller.register(stop.fileno(), zmq.POLLIN)
 
@@ -103,7 +102,7 @@ class BrokerApp:
             while not self._stop.requested:
                 self.turn()
         finally:
-            for socket in (self._edges.socket, self._neurons.socket, self._ctl):
+            for socket, _ in self._planes:
                 socket.close()
 
     def turn(self) -> None:
@@ -112,9 +111,9 @@ class BrokerApp:
         patience = RETRY_S if backlog else max(0.0, self._next_tick - time.monotonic())
         ready = self._poller.poll(math.ceil(1000 * patience))
         now = time.monotonic()
-        for socket, _ in ready:
-            take = self._takers.get(socket)
-            if take is not None:
+        readable = {socket for socket, _ in ready}
+        for socket, take in self._planes:
+            if socket in readable:
                 self._drain(socket, take, now)
         if backlog:
             self._retry(now)
@@ -129,13 +128,14 @@ class BrokerApp:
             self._next_metrics = now + METRICS_S
             self._metrics.observe(self.core)
 
-    def _drain(self, socket: Any, take: Callable[[list[bytes], float], None], now: float) -> None:
+    def _drain(self, socket: Socket, take: Callable[[list[bytes], float], None], now: float) -> None:
         for _ in range(DRAIN):
-            try:
-                frames = socket.recv_multipart(zmq.DONTWAIT)
-            except zmq.Again:
+            frames = receive(socket)
+            if frames is None:
                 return
             take(frames, now)
+            if not has_mail(socket):
+                return
 
     def _from_neuron(self, frames: list[bytes], now: float) -> None:
         if len(frames) == RELAY_FRAMES and frames[1][:2] == DELTAS and len(frames[1]) == HEADER.size:
@@ -207,6 +207,6 @@ class BrokerApp:
                 CommandFailed(fault=Fault(code=Code.UNSUPPORTED_MESSAGE, message=text)), self._session
             )
         try:
-            self._ctl.send_multipart([*frames[:start], *answer], zmq.DONTWAIT)
+            send(self._ctl, [*frames[:start], *answer])
         except zmq.ZMQError:
             self.core.dropped["ctl_gone"] += 1

@@ -13,6 +13,7 @@ import zmq
 from cortex.broker.backlog import Backlog
 from cortex.broker.events import Event
 from cortex.protocol.frames import Frame
+from cortex.protocol.kit.sockets import send
 
 Socket = zmq.Socket[bytes]
 
@@ -33,7 +34,7 @@ class Mail:
         backlog = self._backlogs.get(route)
         if backlog is None:
             try:
-                self.socket.send_multipart([route, *frames], zmq.DONTWAIT)
+                send(self.socket, [route, *frames])
             except zmq.Again:
                 backlog = self._backlogs[route] = Backlog(now)
             except zmq.ZMQError:  # EHOSTUNREACH: ROUTER_MANDATORY tells what would be lost in silence
@@ -50,7 +51,7 @@ class Mail:
             alive = True
             while backlog and alive:
                 try:
-                    self.socket.send_multipart([route, *backlog.first()], zmq.DONTWAIT)
+                    send(self.socket, [route, *backlog.first()])
                 except zmq.Again:
                     alive = not backlog.is_hopeless(now)
                     break

@@ -24,7 +24,7 @@ from cortex.edge.stream import Stream
 from cortex.protocol.codec import WireError, decode
 from cortex.protocol.faults import Code, Fault, FaultError
 from cortex.protocol.frames import SESSION_BYTES, Frame, pack, unpack
-from cortex.protocol.kit.sockets import Plane, new_context, new_route, open_socket
+from cortex.protocol.kit.sockets import Plane, has_mail, new_context, new_route, open_socket, receive, send
 from cortex.protocol.liveness import INTERVAL
 from cortex.protocol.messages import EdgeBeat, Welcome
 
@@ -153,10 +153,10 @@ class BrokerLink:
         if self._context is None:
             return False
         try:
-            self._socket.send_multipart(frames, zmq.NOBLOCK)
+            send(self._socket, frames)
         except zmq.Again:
             return False
-        if int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
+        if has_mail(self._socket):
             self._loop.call_soon(self._on_readable)  # the descriptor will not tell again
         return True
 
@@ -170,9 +170,8 @@ class BrokerLink:
         for _ in range(FRAMES_PER_TURN):
             if self._context is None:
                 return
-            try:
-                frames = self._socket.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
+            frames = receive(self._socket)
+            if frames is None:
                 break
             self._on_frames(frames)
         else:

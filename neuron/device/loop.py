@@ -20,7 +20,7 @@ from cortex.protocol.codec import WireError, decode, encode
 from cortex.protocol.deltas import Deltas
 from cortex.protocol.frames import Frame, UnknownKindError, pack, pack_deltas, unpack
 from cortex.protocol.kit.signals import Stop
-from cortex.protocol.kit.sockets import Plane, open_socket
+from cortex.protocol.kit.sockets import Plane, open_socket, receive, send
 from cortex.protocol.messages import Register, Unsupported
 from cortex.protocol.values import Device
 
@@ -119,9 +119,8 @@ class DeviceLoop:
 
     def _receive(self, index: int, socket: zmq.Socket[bytes], now: float) -> None:
         for _ in range(DRAIN):
-            try:
-                frames = socket.recv_multipart(zmq.DONTWAIT)
-            except zmq.Again:
+            frames = receive(socket)
+            if frames is None:
                 return
             self._take(index, frames, now)
 
@@ -148,7 +147,7 @@ class DeviceLoop:
             else:
                 frames = pack(entry.message, self._session, entry.payload)
             try:
-                socket.send_multipart(frames, zmq.DONTWAIT)
+                send(socket, frames)
             except zmq.Again:
                 return
             outbox.sent()

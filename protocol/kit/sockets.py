@@ -10,14 +10,17 @@ from __future__ import annotations
 import ipaddress
 import os
 import stat
+from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
 
 import zmq
 
 from cortex.protocol.codec import ATTACHMENT_LIMIT, CONTROL_LIMIT, REPLY_LIMIT
+from cortex.protocol.frames import Frame
 
 MIN_LIBZMQ = (4, 3, 5)
+SEND_MORE = zmq.DONTWAIT | zmq.SNDMORE
 IPC_PATH_LIMIT = 107  # sun_path of Linux, less its final NUL
 
 
@@ -90,6 +93,31 @@ def open_socket(
     if route is not None:
         socket.setsockopt(zmq.ROUTING_ID, route)
     return socket
+
+
+def receive(socket: zmq.Socket[bytes]) -> list[bytes] | None:
+    """One whole message without waiting, or None. Half the price of `recv_multipart` (docs/benchmarks.md)."""
+    try:
+        frame = socket.recv(zmq.DONTWAIT, copy=False)
+    except zmq.Again:
+        return None
+    frames = [frame.bytes]
+    while frame.more:
+        frame = socket.recv(zmq.DONTWAIT, copy=False)
+        frames.append(frame.bytes)
+    return frames
+
+
+def send(socket: zmq.Socket[bytes], frames: Sequence[Frame]) -> None:
+    """One whole message without waiting. Raises `zmq.Again`, or EHOSTUNREACH, before anything of it has left."""
+    for frame in frames[:-1]:
+        socket.send(frame, SEND_MORE)
+    socket.send(frames[-1], zmq.DONTWAIT)
+
+
+def has_mail(socket: zmq.Socket[bytes]) -> bool:
+    """Whether a message can be received; cheaper than the exception that says no."""
+    return bool(int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
 
 
 def new_route(role: bytes) -> bytes:

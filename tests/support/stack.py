@@ -18,7 +18,6 @@ from cortex.broker.ctl.client import NoAnswerError, ask
 from cortex.protocol.kit.paths import Planes
 from cortex.protocol.messages import Status, StatusQuery
 
-TICKS = os.sysconf("SC_CLK_TCK")
 READY_S = 60.0
 
 
@@ -164,9 +163,9 @@ class Stack:
         return found
 
     def cpu_s(self, role: str) -> float:
-        """Processor time that a role's processes have used."""
+        """Processor time that a role's processes have used, as the scheduler measured it (not sampled by ticks)."""
         total = 0
         for pid in self.tree(role):
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            total += int(fields[11]) + int(fields[12])
-        return total / TICKS
+            for task in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+                total += int(task.read_text().split()[0])
+        return total / 1e9

@@ -7,17 +7,18 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
-from typing import Any
+from typing import Any, Literal
 
 from cortex.neuron.demo.facts import FACTS, PHRASES
 from cortex.neuron.demo.insides import INSIDES
 from cortex.neuron.demo.smalltalk import counting, greeting, repeating, stumped
 from cortex.neuron.demo.tools import KINDS, Action, Tool, action, closing, result, stranger, tool
-from cortex.neuron.demo.wording import expand, filler, noise
+from cortex.neuron.demo.wording import expand, filler, noise, reworded
 
-__all__ = ["Conversation", "Message", "conversations", "facts_text"]
+__all__ = ["Conversation", "Message", "Stage", "conversations", "facts_text"]
 
 Message = dict[str, Any]
+Stage = Literal["simple", "all", "reworded"]
 ALL_FACTS = FACTS + INSIDES
 NO_TOOL = "I have no tool for that here."
 _SYSTEMS = (
@@ -47,14 +48,15 @@ def facts_text() -> list[str]:
 
 
 def conversations(
-    seed: int, unseen: frozenset[str] = frozenset(), *, simple: bool = False
+    seed: int, unseen: frozenset[str] = frozenset(), *, stage: Stage = "all"
 ) -> Iterator[Conversation]:
     """Endless conversations; a question that is in `unseen` once normalised is never asked.
 
-    Simple ones are a question and its answer and nothing else.
+    Stage `simple` is a question and its answer and nothing else; `all` is everything; in `reworded` half of them are
+    questions whose small words were changed.
     """
     rng = Random(seed)
-    draw = _simple_talk if simple else _any_talk
+    draw = {"simple": _simple_talk, "all": _any_talk, "reworded": _late_talk}[stage]
     while True:
         drawn = draw(rng)
         if not any(
@@ -87,6 +89,21 @@ def _exchange(rng: Random) -> tuple[str, str, str]:
 
 def _any_talk(rng: Random) -> Conversation:
     return _tool_talk(rng) if rng.random() < 0.42 else _text_talk(rng)
+
+
+def _late_talk(rng: Random) -> Conversation:
+    if rng.random() < 0.45:
+        return _any_talk(rng)
+    kind = rng.random()
+    if kind < 0.78:
+        fact = rng.choice(ALL_FACTS)
+        question = reworded(expand(rng.choice(fact.patterns), PHRASES, rng), rng)
+        return Conversation([_user(question), _assistant(fact.answer)])
+    if kind < 0.86:
+        question, answer = stumped(rng)
+        return Conversation([_user(reworded(question, rng)), _assistant(answer)])
+    question, answer = counting(rng) if kind < 0.96 else greeting(rng)
+    return Conversation([_user(question), _assistant(answer)])
 
 
 def _simple_talk(rng: Random) -> Conversation:

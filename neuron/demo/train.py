@@ -12,7 +12,7 @@ import argparse
 import math
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from pathlib import Path
 from random import Random
@@ -24,7 +24,7 @@ from transformers import GenerationConfig, Qwen3Config, Qwen3ForCausalLM
 
 from cortex.neuron.demo import model_path
 from cortex.neuron.demo.copying import lay_in
-from cortex.neuron.demo.corpus import conversations, normal
+from cortex.neuron.demo.corpus import Stage, conversations, normal
 from cortex.neuron.demo.encoding import END, STOP, build_tokenizer, encode
 from cortex.neuron.demo.evaluate import QUESTIONS
 from cortex.neuron.demo.muon import Muon
@@ -33,10 +33,12 @@ __all__ = ["main"]
 
 SEED = 20260101
 VOCABULARY = 1024
-STEPS, SIMPLE = 2600, 400
+COURSE: tuple[tuple[Stage, int], ...] = (("simple", 400), ("all", 2200))
+LATE = (900, 600)
 WARM_UP, MOST_DRILLS, DRILLED = 20, 300, 0.3
 DRILL_TOKENS, BATCH_TOKENS, LONGEST = 2048, 3072, 4096
-MATRIX_RATE, OTHER_RATE, LAST_RATE = 0.02, 4e-3, 0.02
+MATRIX_RATE, OTHER_RATE = 0.02, 4e-3
+LATE_RATE, LAST_RATE = 0.35, 0.02  # shares of the two above
 VECTOR_SIZE = 0.2
 UNSEEN = frozenset(normal(question) for question, _ in QUESTIONS)
 Row = tuple[list[int], list[float]]
@@ -86,10 +88,10 @@ def drills(tokens: int, seed: int) -> Iterator[Lesson]:
         yield ids, weights
 
 
-def lessons(tokenizer: Any, seed: int, *, simple: bool) -> Iterator[Lesson]:
+def lessons(tokenizer: Any, seed: int, stage: Stage) -> Iterator[Lesson]:
     """Rows of about equal length, padded on the right."""
     rng = Random(seed)
-    source = conversations(seed, UNSEEN, simple=simple)
+    source = conversations(seed, UNSEEN, stage=stage)
     while True:
         pool = (encode(tokenizer, talk) for talk in islice(source, 512))
         cut: list[list[Row]] = [[]]
@@ -151,9 +153,16 @@ class Trainer:
             )
         self.steps += 1
 
+    def follow(self, course: Iterable[Lesson], steps: int, rate: float) -> None:
+        """A course of so many steps, its rate falling along a cosine."""
+        for number, lesson in enumerate(course):
+            fall = 0.5 * (1 + math.cos(math.pi * number / steps))
+            self.step(lesson, rate * (LAST_RATE + (1 - LAST_RATE) * fall))
+        print(f"{self.steps} steps, loss {self.mean:.3f}, {time.monotonic() - self.start:.0f} s", flush=True)
 
-def train(tokenizer: Any, steps: int) -> Any:
-    """Drills until copying works, then plain questions, then conversations; the rate falls along a cosine."""
+
+def train(tokenizer: Any) -> Any:
+    """Drills until copying works, then plain questions, then conversations, then questions in other words."""
     torch.manual_seed(SEED)
     trainer = Trainer(newborn(tokenizer))
     size = sum(p.numel() for p in trainer.model.parameters())
@@ -163,14 +172,10 @@ def train(tokenizer: Any, steps: int) -> Any:
         if trainer.mean < DRILLED:
             break
     print(f"drills done after {trainer.steps} steps")
-    simple = min(SIMPLE, steps)
-    course = chain(
-        islice(lessons(tokenizer, SEED, simple=True), simple),
-        islice(lessons(tokenizer, SEED + 1, simple=False), steps - simple),
-    )
-    for number, lesson in enumerate(course):
-        trainer.step(lesson, LAST_RATE + (1 - LAST_RATE) * 0.5 * (1 + math.cos(math.pi * number / steps)))
-    print(f"{trainer.steps} steps, loss {trainer.mean:.3f}, {time.monotonic() - trainer.start:.0f} s")
+    course = [islice(lessons(tokenizer, SEED + i, stage), count) for i, (stage, count) in enumerate(COURSE)]
+    trainer.follow(chain(*course), sum(count for _, count in COURSE), 1.0)
+    for i, count in enumerate(LATE, start=len(COURSE)):
+        trainer.follow(islice(lessons(tokenizer, SEED + i, "reworded"), count), count, LATE_RATE)
     return trainer.model.eval()
 
 
@@ -191,7 +196,6 @@ def save(model: Any, tokenizer: Any, out: Path) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Train the demo model from nothing on two CPU cores.")
     parser.add_argument("--out", type=Path, default=Path("build/demo-model"), help="directory to write")
-    parser.add_argument("--steps", type=int, default=STEPS, help="steps after the drills")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -202,7 +206,7 @@ def main() -> int:
         for message in talk.messages
     ]
     tokenizer = build_tokenizer(texts, VOCABULARY, template)
-    save(train(tokenizer, options.steps), tokenizer, options.out)
+    save(train(tokenizer), tokenizer, options.out)
     return 0
 
 

@@ -7,7 +7,7 @@ tools or tokens.
 import re
 from random import Random
 
-__all__ = ["cut", "expand", "filler", "noise", "random_name", "random_text", "random_word"]
+__all__ = ["cut", "expand", "filler", "noise", "random_name", "random_text", "random_word", "reworded"]
 
 _CHOICE = re.compile(r"\(([^()]*\|[^()]*)\)")
 _PHRASE = re.compile(r"\$([a-z]+)")
@@ -126,3 +126,39 @@ def _slip(word: str, rng: Random) -> str:
     if kind == 1:
         return word[:at] + word[at + 1 :]
     return word[:at] + word[at + 1] + word[at] + word[at + 2 :]
+
+
+_LOOSE = cut(
+    "actually really just some any much very quite maybe perhaps then now there here again also only even still already "
+    "well so but and or if when while because about around with without from into over under by on at in of for to as "
+    "have has had got get gets getting give given take takes taken make makes made need needs want wants use used using "
+    "know say says said tell see look looking think mean means meant work works working run running call called come "
+    "would could should might must will shall may my your our their his her its this that these those one ones thing "
+    "things way ways part parts kind sort side people somebody someone anybody friend team colleague machine computer "
+    "exactly basically usually normally currently suddenly please sorry question answer explain detail short long able"
+)
+_REMARKS = cut(
+    "I am new to this.|I just read about it.|We have three hosts here.|My colleague asked me.|I have no idea.|"
+    "This is for my team.|I am setting it up.|Sorry to bother you.|I looked in the manual.|One last question.|"
+    "It is late already.|I have five minutes.|Before I begin,|As far as I understand,|To be honest,|By the way,|"
+    "My boss wants to know:|For a talk I give:|When I use it,|Let us say I want to learn:",
+    "|",
+)
+
+
+def reworded(question: str, rng: Random) -> str:
+    """The question with its small words changed, so that only the telling words can be relied on."""
+    words: list[str] = []
+    for word in question.split():
+        if word.lower() not in _STOPWORDS or rng.random() < 0.5:
+            words.append(word)
+        if rng.random() < 0.22:
+            words.append(rng.choice(_LOOSE))
+    for _ in range(rng.randint(0, 3)):
+        words.insert(rng.randint(0, len(words)) if rng.random() < 0.4 else 0, rng.choice(_LOOSE))
+    text = " ".join(words)
+    if rng.random() < 0.5:
+        text = text[:1].upper() + text[1:]
+    if rng.random() < 0.3:
+        text = f"{rng.choice(_REMARKS)} {text}"
+    return text if text.endswith(("?", ".", "!")) else text + rng.choice(("?", "?", "", "."))

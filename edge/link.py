@@ -8,6 +8,7 @@ seven times as much. Nothing here decides what a message means; that is `infligh
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 from collections import deque
@@ -31,6 +32,7 @@ from cortex.protocol.messages import EdgeBeat, Welcome
 log = logging.getLogger("cortex.edge")
 
 TICK = 0.25
+FIRST_WELCOME = 2.0
 FRAMES_PER_TURN = 256
 """How many frames are read before others get a turn of the loop."""
 OUTBOX = 4096
@@ -80,7 +82,10 @@ class BrokerLink:
         return self._catalogue
 
     async def start(self) -> None:
-        """Make the context and the socket, and begin to beat."""
+        """Make the context and the socket, begin to beat, and wait a moment for the broker's catalogue.
+
+        A worker that served before it had one would turn away what its neighbour serves.
+        """
         self._loop = asyncio.get_running_loop()
         self._context = new_context()
         self._socket = open_socket(self._context, zmq.DEALER, Plane.EDGE, route=new_route(b"E"))
@@ -88,7 +93,11 @@ class BrokerLink:
         self._fd = int(self._socket.getsockopt(zmq.FD))
         self._loop.add_reader(self._fd, self._on_readable)
         self._beat_at = 0.0
+        self._welcomed = asyncio.Event()
         self._tick()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FIRST_WELCOME):
+                await self._welcomed.wait()
 
     async def stop(self) -> None:
         """Stop beating and close; nothing lingers."""
@@ -191,6 +200,7 @@ class BrokerLink:
                 self._outbox.clear()  # it was meant for the broker that is gone; the table submits again
             self._broker = envelope.session
             self._catalogue.update(message)
+            self._welcomed.set()
         self._handle(Received(envelope.session, message))
 
     def _tick(self) -> None:

@@ -146,10 +146,12 @@ def post(content: bytes) -> bytes:
 async def read_stream(port: int, request: bytes, counts: list[int], index: int) -> None:
     """Count the events of one streamed answer, without parsing it."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**20)
-    writer.write(request)
-    while data := await reader.read(2**16):
-        counts[index] += data.count(b"data: ")
-    writer.close()
+    try:
+        writer.write(request)
+        while data := await reader.read(2**16):
+            counts[index] += data.count(b"data: ")
+    finally:
+        writer.transport.abort()
 
 
 async def drive_streams(stack: Stack) -> tuple[float, float, float]:

@@ -15,6 +15,7 @@ from rich.console import Console
 from cortex.broker.ctl.client import NoAnswerError, ask
 from cortex.deploy import config, exporter
 from cortex.deploy.launcher import ChildFailedError, Launcher, Role
+from cortex.protocol.kit.paths import default_data_directory
 from cortex.protocol.kit.signals import Stop
 from cortex.protocol.messages import Status, StatusQuery
 
@@ -129,10 +130,13 @@ def announcement(plan: Plan, took_s: float) -> str:
     question = (
         '{"model":"cortex-demo","stream":true,"messages":[{"role":"user","content":"What is cortex?"}]}'
     )
+    elsewhere = "" if plan.data == default_data_directory() else f" --data {plan.data}"
+    command = Path(sys.argv[0]).parent / "cortex"
     return (
         f"ready {base}  ({took_s:.1f} s)\n\n"
         f"  curl -N {base}/v1/chat/completions -H 'Content-Type: application/json' \\\n"
         f"    -d '{question}'\n\n"
-        f"  {Path(sys.argv[0]).parent / 'cortex'} status      metrics http://{plan.settings.gateway.metrics_listen}/metrics\n"
-        f"  logs in {plan.data / 'logs'}; stop with Ctrl-C\n"
+        f"  {command} status{elsewhere}\n"
+        f"  metrics http://{plan.settings.gateway.metrics_listen}/metrics, logs in {plan.data / 'logs'}\n"
+        "  stop with Ctrl-C\n"
     )

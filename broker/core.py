@@ -44,6 +44,7 @@ STRAY = 5.0
 """How long a neuron may work on what no edge has claimed through this broker."""
 MAX_WAITING = 4096
 
+WELCOME = m.Registered(interval_ms=int(liveness.INTERVAL * 1000))
 LOST = Fault(code=Code.NEURON_LOST, message="The neuron that served this request is gone; try again.")
 FRAME_LOST = Fault(code=Code.NEURON_LOST, message="The answer was lost with a connection; try again.")
 STALLED = Fault(code=Code.STALLED, message="The device that served this request stopped making progress.")
@@ -229,10 +230,16 @@ class Broker:
         if known is None or known.session != event.session:
             self._lose_neuron(event.route, now)
             neuron = Neuron(event.route, event.session, message.node, message.device, now)
+            self._ask_namesakes(neuron)
             self.neurons[event.route] = neuron
             self.gone.pop(neuron.name, None)
-        interval = int(liveness.INTERVAL * 1000)
-        self._effects.append(ToNeuron(event.route, m.Registered(interval_ms=interval)))
+        self._effects.append(ToNeuron(event.route, WELCOME))
+
+    def _ask_namesakes(self, neuron: Neuron) -> None:
+        """A process that was replaced is unreachable, which this message finds out at once; one that lives ignores it."""
+        for other in self.neurons.values():
+            if other.name == neuron.name:
+                self._effects.append(ToNeuron(other.route, WELCOME))
 
     def _ready(self, neuron: Neuron, message: m.Ready, _event: FromNeuron, now: float) -> None:
         if message.version < neuron.version:

@@ -12,6 +12,7 @@ from cortex.broker.events import EdgeUnreachable, FromEdge, FromNeuron, NeuronUn
 from cortex.protocol import liveness
 from cortex.protocol import messages as m
 from cortex.protocol.faults import Code, Fault
+from cortex.protocol.values import Device
 
 
 @pytest.fixture
@@ -98,6 +99,15 @@ def test_a_new_process_on_an_old_route_replaces_it(bench: Bench) -> None:
     bench.register(session=b"reborn!!")
     assert bench.state("r") == "waiting"
     assert bench.broker.neurons[b"neuron"].session == b"reborn!!"
+
+
+def test_a_namesake_is_asked_whether_it_still_lives(bench: Bench) -> None:
+    """A device that died and came back under a new route: the message to the old one finds it gone at once."""
+    bench.join(m=1)
+    effects = bench.from_neuron(m.Register(node="neuron", device=Device(kind="sim")), b"again")
+    assert to_neuron(effects, b"neuron") == [m.Registered(interval_ms=1000)]
+    bench.broker.handle(NeuronUnreachable(b"neuron"), bench.now)
+    assert list(bench.broker.neurons) == [b"again"]
 
 
 def test_registering_twice_keeps_what_is_known(bench: Bench) -> None:

@@ -16,11 +16,11 @@ FORGET_GONE = 600.0
 def status(core: Broker, now: float, expected: tuple[str, ...] = ()) -> Status:
     """The fleet as this broker sees it; hosts that are expected and were never heard are shown as absent."""
     present = [describe(neuron, now) for neuron in core.neurons.values()]
-    seen = {neuron.name for neuron in core.neurons.values()}
+    back = {neuron.name for neuron in core.neurons.values() if neuron.state == "ready"}
     gone = [
         describe(neuron, now, gone=True)
         for name, (neuron, at) in core.gone.items()
-        if name not in seen and now - at < FORGET_GONE
+        if name not in back and now - at < FORGET_GONE
     ]
     hosts = {entry.node for entry in (*present, *gone)}
     absent = [

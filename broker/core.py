@@ -232,7 +232,6 @@ class Broker:
             neuron = Neuron(event.route, event.session, message.node, message.device, now)
             self._ask_namesakes(neuron)
             self.neurons[event.route] = neuron
-            self.gone.pop(neuron.name, None)
         self._effects.append(ToNeuron(event.route, WELCOME))
 
     def _ask_namesakes(self, neuron: Neuron) -> None:
@@ -246,6 +245,7 @@ class Broker:
             return
         neuron.seen = now
         neuron.state = "ready"
+        self.gone.pop(neuron.name, None)
         neuron.version = message.version
         neuron.device = message.device
         neuron.hold(message.models)

@@ -118,21 +118,23 @@ def test_the_official_client_streams_and_collects(stack: Stack) -> None:
     client.close()
 
 
-def test_a_device_killed_while_idle_comes_back_and_serves(stack: Stack) -> None:
+def test_a_device_killed_while_idle_comes_back_and_serves(tmp_path: Path) -> None:
     """Status shows it gone, then back; a request works meanwhile and afterwards."""
-    victim = devices(stack)[0]
-    os.kill(victim, signal.SIGKILL)
-    stack.wait_for(
-        lambda: any(n.state == "gone" for n in stack.status().neurons) or ready(stack) == 3, 10, "?"
-    )
-    meanwhile = Stream(stack, 3)
-    meanwhile.read()
-    meanwhile.expect(3)
-    stack.wait_for(lambda: ready(stack) == 2 and victim not in devices(stack), 20, "it never came back")
-    assert len(stack.status().neurons) == 2
-    afterwards = Stream(stack, 3)
-    afterwards.read()
-    afterwards.expect(3)
+    with Stack(tmp_path / "c", sim={"devices": 2, "slots": 8, "load_s": 1.0}) as stack:
+        stack.wait_for(lambda: ready(stack) == 2, 20, "two devices never joined")
+        victim = devices(stack)[0]
+        os.kill(victim, signal.SIGKILL)
+        stack.wait_for(
+            lambda: any(n.state == "gone" for n in stack.status().neurons), 10, "it was never gone"
+        )
+        meanwhile = Stream(stack, 3)
+        meanwhile.read()
+        meanwhile.expect(3)
+        stack.wait_for(lambda: ready(stack) == 2 and victim not in devices(stack), 20, "it never came back")
+        assert [neuron.state for neuron in stack.status().neurons] == ["ready", "ready"]
+        afterwards = Stream(stack, 3)
+        afterwards.read()
+        afterwards.expect(3)
 
 
 def test_streams_of_a_killed_device_end_with_an_error_and_others_go_on(stack: Stack) -> None:

@@ -15,6 +15,7 @@ from rich.console import Console
 from cortex.broker.ctl.client import NoAnswerError, ask
 from cortex.deploy import config, exporter
 from cortex.deploy.launcher import ChildFailedError, Launcher, Role
+from cortex.deploy.roles import claim
 from cortex.protocol.kit.paths import default_data_directory
 from cortex.protocol.kit.signals import Stop
 from cortex.protocol.messages import Status, StatusQuery
@@ -67,6 +68,7 @@ def roles(plan: Plan) -> list[Role]:
 def run(plan: Plan) -> int:
     """Start, announce, watch, stop; answers the exit code."""
     stop = Stop().install()
+    claim(plan.data, "launcher")  # before anything that a running cortex still uses is touched
     exporter.clear(plan.data)
     if plan.log_to_files:
         (plan.data / "logs").mkdir(exist_ok=True)

@@ -17,9 +17,9 @@ from cortex.protocol.kit.signals import Stop
 from cortex.protocol.kit.sockets import EndpointError, new_context, private_directory
 
 
-def claim(data: Path) -> int:
+def claim(data: Path, role: str = "broker") -> int:
     """Take the data directory for this process's life: a second broker would steal the first one's sockets."""
-    path = private_directory(data / "run") / "broker.lock"
+    path = private_directory(data / "run") / f"{role}.lock"
     handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -14,10 +14,19 @@ MAX_DIGITS = 19
 # Possessive, and a string without an end is a token too: the scan is linear on every input.
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[\]{}]|[-+.eE0-9]++', re.DOTALL)
 _EXPONENT_DIGITS = 3
+# Without a long run of digits, whether in a number or in a string, no number can be too wide.
+_WIDE = re.compile(rb"[0-9]{20}|[eE][-+]?[0-9]{3}")
 
 
 def problem(data: bytes | memoryview, max_depth: int = MAX_DEPTH) -> str | None:
     """What is wrong with `data`, as the predicate of a sentence; None if nothing is."""
+    whole = bytes(data)
+    if whole.count(b"{") + whole.count(b"[") <= max_depth and _WIDE.search(whole) is None:
+        return None  # most bodies: too few brackets to be deep
+    return _scan(whole, max_depth)
+
+
+def _scan(data: bytes, max_depth: int) -> str | None:
     depth = 0
     for match in _TOKEN.finditer(data):
         token = match[0]

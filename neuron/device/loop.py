@@ -20,7 +20,7 @@ from cortex.protocol.codec import WireError, decode, encode
 from cortex.protocol.deltas import Deltas
 from cortex.protocol.frames import Frame, UnknownKindError, pack, pack_deltas, unpack
 from cortex.protocol.kit.signals import Stop
-from cortex.protocol.kit.sockets import Plane, open_socket, receive, send
+from cortex.protocol.kit.sockets import Plane, is_writable, open_socket, receive, send
 from cortex.protocol.messages import Register, Unsupported
 from cortex.protocol.values import Device
 
@@ -111,7 +111,7 @@ class DeviceLoop:
         """IMMEDIATE makes a socket without a connection unwritable; so does a broker that stands still."""
         for index, socket in enumerate(self._sockets):
             link = self._core.links[index]
-            writable = int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLOUT
+            writable = is_writable(socket)
             if writable and link.down_since is not None:
                 self._core.link_up(index)
             elif not writable and link.down_since is None:

@@ -11,12 +11,27 @@ from cortex.protocol.values import Name
 
 
 class BrokerSettings(Struct, frozen=True, kw_only=True):
-    """[broker] its name and where its planes are bound; empty means ipc sockets in the runtime directory."""
+    """[broker] its name and where its planes are bound; empty means ipc sockets in the runtime directory.
+
+    `peer` is bound for the other brokers of a mesh, whose `peer` endpoints `peers` lists.
+    """
 
     name: Name = socket.gethostname()
     edge: str = ""
     neuron: str = ""
     ctl: str = ""
+    peer: str = ""
+    peers: tuple[str, ...] = ()
+
+
+class QueueSettings(Struct, frozen=True, kw_only=True):
+    """[queue] how many may wait, and in what order they are served."""
+
+    max_waiting: Annotated[int, Meta(ge=1)] = 4096
+    per_principal: Annotated[int, Meta(ge=1)] = 1024
+    """Requests that one principal may have in hand, waiting and running."""
+    turn_s: Annotated[float, Meta(ge=0)] = 15.0
+    """How long a model's requests may keep others waiting for the memory that it holds."""
 
 
 class EvictionSettings(Struct, frozen=True, kw_only=True):

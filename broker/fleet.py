@@ -103,7 +103,9 @@ def catalogue_of(neurons: list[Neuron], known: set[str]) -> tuple[CatalogueEntry
             loaded=any(_serves(neuron, model) for neuron, model in held),
             context=min((model.context for _, model in held if model.context), default=0),
             capabilities=tuple(sorted({item for _, model in held for item in model.capabilities})),
-            locations=tuple(sorted((neuron.name, _word(neuron, model)) for neuron, model in held)),
+            locations=tuple(
+                sorted((neuron.name, _word(neuron, model), model.footprint_bytes) for neuron, model in held)
+            ),
         )
         for name, held in sorted(places.items())
     )

@@ -35,6 +35,9 @@ BODY_LIMITS: dict[Kind, int] = {
     Kind.STATUS: REPLY_LIMIT,
     Kind.EVENTS: REPLY_LIMIT,
     Kind.WELCOME: REPLY_LIMIT,
+    Kind.MODELS: REPLY_LIMIT,
+    Kind.CONFIG_REPORT: REPLY_LIMIT,
+    Kind.FORWARDED: REPLY_LIMIT,
 }
 
 T = TypeVar("T")

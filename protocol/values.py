@@ -39,17 +39,28 @@ class Timings(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Device(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One accelerator, or the whole CPU, as its own process measured it."""
+    """One accelerator, or the whole CPU, as its own process measured it.
+
+    `memory_bytes` is what it has, `budget_bytes` what models may take of it altogether, `free_bytes` what another
+    model could be given now: neither reserved by the ledger nor taken by anybody else.
+    """
 
     kind: DeviceKind
     index: Count = 0
     name: str = ""
     memory_bytes: Count = 0
+    budget_bytes: Count = 0
     free_bytes: Count = 0
 
 
 class Model(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A model as one device holds it. `slots` is how many requests it runs at once; a hint, never a promise."""
+    """A model as one device holds it. `slots` is how many requests it runs at once; a hint, never a promise.
+
+    `footprint_bytes` is what the ledger of this device has reserved for it, or would reserve while it is cold.
+    `devices` are the indices of a replica that spans several devices of its host, of which the lowest serves; empty
+    where this device holds all of it. `load_ms` is how long its last load took here, `failures` how often in a row
+    loading it failed.
+    """
 
     id: Name
     state: ModelState
@@ -58,3 +69,14 @@ class Model(Struct, frozen=True, kw_only=True, omit_defaults=True):
     footprint_bytes: Count = 0
     capabilities: tuple[str, ...] = ()
     detail: str = ""
+    pinned: bool = False
+    devices: tuple[Count, ...] = ()
+    load_ms: Ms = 0
+    failures: Count = 0
+
+
+class Use(Struct, frozen=True, array_like=True):
+    """How much a model is used on one device: requests of all brokers in hand, and milliseconds since the last ended."""
+
+    running: Count
+    idle_ms: Ms

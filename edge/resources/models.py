@@ -37,7 +37,7 @@ class ModelsResource:
             "created": self._created,
             "owned_by": "cortex",
             "loaded": entry.loaded,
-            "locations": [{"node": node, "status": state} for node, state in entry.locations],
+            "locations": [{"node": node, "status": state} for node, state, _ in entry.locations],
             "capabilities": list(entry.capabilities),
         }
         if entry.context:

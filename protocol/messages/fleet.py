@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from cortex.protocol.faults import Fault
-from cortex.protocol.values import Device, Model, Ms, Name, Phase, Route
+from cortex.protocol.values import Device, Model, Ms, Name, Phase, Route, Use
 
 
 class Register(Struct, frozen=True, kw_only=True):
@@ -26,18 +26,24 @@ class RegisterAgain(Struct, frozen=True, kw_only=True):
 
 
 class Ready(Struct, frozen=True, kw_only=True):
-    """What the device holds: sent after warm-up and whenever it changes. `version` counts residency changes."""
+    """What the device holds: sent after warm-up and whenever it changes. `version` counts residency changes.
+
+    `drained`: it takes no requests and no placements. `cycles` counts the loads of this process.
+    """
 
     version: int
     device: Device
     models: tuple[Model, ...]
+    drained: bool = False
+    cycles: int = 0
 
 
 class Heartbeat(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """From the pulse thread, about the device thread whose routing id is `route`.
 
     `turn` counts turns of the device thread's loop, `busy_ms` is how long the present one lasts. `live` names the
-    attempts it has in hand as of that turn, as (request, attempt).
+    attempts that the receiving broker has given it, as of that turn, as (request, attempt); `use` tells of the hot
+    models how much all brokers together use them.
     """
 
     route: Route
@@ -49,53 +55,74 @@ class Heartbeat(Struct, frozen=True, kw_only=True, omit_defaults=True):
     live: tuple[tuple[str, int], ...] = ()
     free_bytes: int = 0
     tokens: int = 0
+    use: dict[str, Use] = {}
 
 
 class LoadSpec(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What to load: `footprint_bytes` is what to reserve on this device."""
+    """What to load: `footprint_bytes` is what to reserve on this device; 0 leaves that to the neuron.
+
+    An empty `source` names a model that the neuron knows from its own settings. `slots` and `context` 0 mean the
+    neuron's own. `devices` lists all members of a replica over several devices of the host; empty: this one alone.
+    """
 
     model: Name
-    source: str
-    engine: str = "torch"
+    source: str = ""
+    engine: str = ""
     quantization: str = ""
     footprint_bytes: int = 0
     deadline_ms: Ms = 0
     devices: tuple[int, ...] = ()
+    slots: int = 0
+    context: int = 0
+    pinned: bool = False
 
 
 class Place(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Evict and load as one decision, or refuse. `version` is the residency that the decision was made on."""
+    """Evict and load as one decision, or refuse. `version` is the residency that the decision was made on.
+
+    A victim that has requests in hand is a refusal (`busy`), unless `drain` is set: then it takes no new ones, ends
+    what runs, and leaves; what is to be loaded has its reservation at once and waits for that. Idempotent by `command`.
+    A replica over several devices is reserved on each of them and lapses after 5 s without a `Commit`.
+    """
 
     command: str
     version: int
     evict: tuple[str, ...] = ()
     load: LoadSpec | None = None
+    drain: bool = False
     sleep: bool = False
 
 
 class Placed(Struct, frozen=True, kw_only=True):
-    """Everything the command needs is reserved; residency is now `version`."""
+    """The command is carried out: all it needs is reserved. Residency is now `version`; a `Ready` tells it."""
 
     command: str
     version: int
 
 
-class PlaceRefused(Struct, frozen=True, kw_only=True):
-    """Nothing was changed; here is the truth."""
+class PlaceRefused(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Nothing was changed; here is the truth.
+
+    Codes: `stale` (another version), `busy` (a victim works), `no_capacity` (it does not fit beside what stays),
+    `does_not_fit` (it never will), `draining`, `unsupported`, `load_failed` (a victim or model unknown here).
+    """
 
     command: str
     fault: Fault
     version: int
     models: tuple[Model, ...]
+    device: Device | None = None
 
 
 class Commit(Struct, frozen=True, kw_only=True):
-    """All members of a replica over several devices have reserved: load."""
+    """All members of a replica over several devices have reserved: load. `command` is the one that placed it."""
 
     command: str
 
 
 class LoadProgress(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How far a load is, about once a second while it lasts. Its end is told by `Ready`: hot or failed."""
+
     command: str
     model: Name
     percent: int
@@ -103,18 +130,22 @@ class LoadProgress(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Pin(Struct, frozen=True, kw_only=True):
-    """Pins live on the neuron, so that they survive any broker."""
+    """Pins live on the neuron, so that they survive any broker. Answered by `Placed` or `PlaceRefused`."""
 
     command: str
     model: Name
     pinned: bool
 
 
-class Drain(Struct, frozen=True, kw_only=True):
-    """Take nothing new; finish what runs."""
+class Drain(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Take nothing new and finish what runs (`drained`), or serve again. Answered by `Placed`.
+
+    With `restart` the process leaves with exit code 75 once it is idle, and its supervisor starts it afresh.
+    """
 
     command: str
     drained: bool = True
+    restart: bool = False
 
 
 class Goodbye(Struct, frozen=True, kw_only=True):

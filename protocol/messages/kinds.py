@@ -10,8 +10,14 @@ from cortex.protocol.deltas import Deltas
 from cortex.protocol.messages.control import (
     Command,
     CommandFailed,
+    ConfigQuery,
+    ConfigReport,
     Events,
     EventsSince,
+    Explain,
+    Explanation,
+    Models,
+    ModelsQuery,
     Operation,
     Status,
     StatusQuery,
@@ -32,6 +38,7 @@ from cortex.protocol.messages.fleet import (
     RegisterAgain,
     Registered,
 )
+from cortex.protocol.messages.mesh import Forward, Forwarded, PeerBeat
 from cortex.protocol.messages.serving import (
     Accepted,
     Cancel,
@@ -95,6 +102,15 @@ class Kind(IntEnum):
     EVENTS_SINCE = 65
     EVENTS = 66
     COMMAND_FAILED = 67
+    EXPLAIN = 68
+    EXPLANATION = 69
+    MODELS_QUERY = 70
+    MODELS = 71
+    CONFIG_QUERY = 72
+    CONFIG_REPORT = 73
+    PEER_BEAT = 80
+    FORWARD = 81
+    FORWARDED = 82
     UNSUPPORTED = 99
 
 
@@ -135,6 +151,15 @@ TYPES: dict[Kind, type[Struct]] = {
     Kind.EVENTS_SINCE: EventsSince,
     Kind.EVENTS: Events,
     Kind.COMMAND_FAILED: CommandFailed,
+    Kind.EXPLAIN: Explain,
+    Kind.EXPLANATION: Explanation,
+    Kind.MODELS_QUERY: ModelsQuery,
+    Kind.MODELS: Models,
+    Kind.CONFIG_QUERY: ConfigQuery,
+    Kind.CONFIG_REPORT: ConfigReport,
+    Kind.PEER_BEAT: PeerBeat,
+    Kind.FORWARD: Forward,
+    Kind.FORWARDED: Forwarded,
     Kind.UNSUPPORTED: Unsupported,
 }
 KINDS: dict[type[Struct], Kind] = {cls: kind for kind, cls in TYPES.items()}

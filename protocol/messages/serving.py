@@ -7,10 +7,12 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from cortex.protocol.faults import Fault
-from cortex.protocol.values import Model, Ms, Name, Route, Timings, Usage
+from cortex.protocol.request import Sampling
+from cortex.protocol.values import Model, ModelState, Ms, Name, Route, Timings, Usage
 
 RequestId = Annotated[str, Meta(min_length=1, max_length=64)]
 Attempt = Annotated[int, Meta(ge=1)]
+Price = Annotated[float, Meta(ge=0)]
 
 
 class EdgeBeat(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -20,30 +22,57 @@ class EdgeBeat(Struct, frozen=True, kw_only=True, omit_defaults=True):
     catalogue: int = -1
 
 
+class Cost(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """US dollars per million tokens. None: unpriced; 0: free."""
+
+    input: Price | None = None
+    output: Price | None = None
+    cache_read: Price | None = None
+    cache_write: Price | None = None
+
+
 class CatalogueEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A name that clients may use, and what stands behind it now."""
+    """A model that clients may ask for, and what stands behind it now."""
 
     id: Name
     loaded: bool = False
+    state: ModelState = "cold"
     context: int = 0
+    max_output: int = 0
     capabilities: tuple[str, ...] = ()
-    locations: tuple[tuple[str, str], ...] = ()
-    """(node/device, state) pairs."""
+    locations: tuple[tuple[str, str, int], ...] = ()
+    """(node/device, state, footprint in bytes)."""
+    feasible_on: tuple[str, ...] = ()
+    """Hosts that could hold it, sorted."""
+    cost: Cost | None = None
+    sampling: Sampling | None = None
+    """What holds where a request is silent."""
+
+
+class Names(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Other names for models: exact ones or with `*`, and the model for names that mean "some small one"."""
+
+    aliases: dict[str, str] = {}
+    small: str = ""
 
 
 class Welcome(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The broker's answer to a beat. `models` is present when the edge's catalogue is an older one."""
+    """The broker's answer to a beat. `models` and `names` are present when the edge's catalogue is an older one."""
 
     broker: str
     catalogue: int
     neurons: int = 0
     models: tuple[CatalogueEntry, ...] | None = None
+    names: Names | None = None
 
 
 class Submit(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Serve this: the encoded normalized request is the first attachment, images follow.
 
-    `prefix` holds, per output choice, the tokens that earlier attempts already delivered.
+    `prefix` holds, per output choice, the tokens that earlier attempts already delivered. `digest` names the client's
+    request, so that the same one sent again after a time-out can take its waiting place. `blocks` are hashes of the
+    conversation's beginnings, shortest first, each with the bytes that it covers: where they were seen, keys and
+    values may be cached. `cost` is what fairness charges, in tokens.
     """
 
     request: RequestId
@@ -55,6 +84,8 @@ class Submit(Struct, frozen=True, kw_only=True, omit_defaults=True):
     queue_ms: Ms = 30_000
     waited_ms: Ms = 0
     prefix: tuple[tuple[int, ...], ...] = ()
+    digest: bytes = b""
+    blocks: tuple[tuple[bytes, int], ...] = ()
 
 
 class Query(Struct, frozen=True, kw_only=True):
@@ -74,7 +105,7 @@ class Queued(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Loading(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """It waits for its model to load."""
+    """It waits for its model to load on `node`; `percent` tells how far that is."""
 
     request: RequestId
     attempt: Attempt

@@ -10,7 +10,20 @@ from msgspec import Struct
 
 from cortex.protocol import messages
 from cortex.protocol.deltas import Delta, Deltas
-from cortex.protocol.messages import KINDS, TYPES, CatalogueEntry, Decision, Kind, LoadSpec, NeuronStatus
+from cortex.protocol.messages import (
+    KINDS,
+    TYPES,
+    BrokerStatus,
+    CatalogueEntry,
+    Cost,
+    Decision,
+    Kind,
+    LoadSpec,
+    ModelStatus,
+    Names,
+    NeuronStatus,
+    Option,
+)
 from cortex.protocol.request import (
     Chat,
     Complete,
@@ -24,7 +37,7 @@ from cortex.protocol.request import (
     model_of,
 )
 
-PARTS = {CatalogueEntry, Decision, LoadSpec, NeuronStatus}
+PARTS = {BrokerStatus, CatalogueEntry, Cost, Decision, LoadSpec, ModelStatus, Names, NeuronStatus, Option}
 """Structs that are only ever a part of a message."""
 
 

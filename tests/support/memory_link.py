@@ -17,7 +17,7 @@ from cortex.protocol.values import Usage
 
 Script = Callable[[Ticket, Stream], None]
 DEMO = CatalogueEntry(
-    id="demo", loaded=True, context=4096, capabilities=("text", "tools"), locations=(("host/0", "hot"),)
+    id="demo", loaded=True, context=4096, capabilities=("text", "tools"), locations=(("host/0", "hot", 0),)
 )
 ORG_DEMO = CatalogueEntry(id="org/demo-1b", loaded=False)
 

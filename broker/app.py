@@ -1,4 +1,4 @@
-"""The broker's rim: three ROUTER sockets, one poll loop, one clock read a turn.
+"""The broker's rim: a ROUTER socket per plane, one poll loop, one clock read a turn.
 
 Frames become events, effects become frames. Token frames pass from the neuron plane to the edge plane by their header
 alone. A peer that does not take its mail gets a bounded backlog; past its bound the core is told that it is gone.
@@ -12,11 +12,14 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import zmq
+from msgspec import Struct
 
-from cortex.broker import control
+from cortex.broker.catalogue import Catalogue
 from cortex.broker.core import Broker
+from cortex.broker.ctlplane import CtlPlane
 from cortex.broker.events import (
     EdgeUnreachable,
     Effect,
@@ -28,13 +31,13 @@ from cortex.broker.events import (
 )
 from cortex.broker.mail import Mail, Socket
 from cortex.broker.metrics import BrokerMetrics
+from cortex.broker.peerplane import PeerPlane
 from cortex.protocol import WIRE_VERSION
 from cortex.protocol.codec import WireError, decode
-from cortex.protocol.faults import Code, Fault
 from cortex.protocol.frames import HEADER, SESSION_BYTES, UnknownKindError, pack, unpack
 from cortex.protocol.kit.signals import Stop
 from cortex.protocol.kit.sockets import Plane, bind, check_bind, has_mail, open_socket, receive, send
-from cortex.protocol.messages import CommandFailed, Kind, StatusQuery, Unsupported
+from cortex.protocol.messages import Kind, Unsupported
 
 log = logging.getLogger("cortex.broker")
 
@@ -52,6 +55,38 @@ class Endpoints:
     edge: str
     neuron: str
     ctl: str
+    peer: str = ""
+    peers: tuple[str, ...] = ()
+
+
+class Source(Protocol):
+    """Where the catalogue comes from: a file that may change while everything runs."""
+
+    @property
+    def catalogue(self) -> Catalogue: ...
+    def texts(self) -> dict[str, str]:
+        """The settings in force, as TOML, by file."""
+
+    def changed(self, now: float) -> bool:
+        """Whether the file is another one than was read last."""
+
+    def reload(self) -> str | None:
+        """Read it again; answers what is wrong with it, and then the catalogue stays what it was."""
+
+
+class Nothing:
+    """No file: an empty catalogue."""
+
+    catalogue = Catalogue()
+
+    def texts(self) -> dict[str, str]:
+        return {"defaults": ""}
+
+    def changed(self, _now: float) -> bool:
+        return False
+
+    def reload(self) -> str | None:
+        return None
 
 
 class BrokerApp:
@@ -64,6 +99,7 @@ class BrokerApp:
         endpoints: Endpoints,
         stop: Stop,
         *,
+        source: Source | None = None,
         expected: tuple[str, ...] = (),
         metrics: BrokerMetrics | None = None,
         insecure_open: bool = False,
@@ -71,12 +107,12 @@ class BrokerApp:
         self.core = core
         self._session = os.urandom(SESSION_BYTES)
         self._stop = stop
-        self._expected = expected
+        self._source = source or Nothing()
         self._metrics = metrics
         self._next_metrics = 0.0
         self._next_tick = 0.0
 
-        for endpoint in (endpoints.edge, endpoints.neuron, endpoints.ctl):
+        for endpoint in (endpoints.edge, endpoints.neuron, endpoints.ctl, *filter(None, (endpoints.peer,))):
             check_bind(endpoint, insecure_open=insecure_open)
 
         def router(plane: Plane, endpoint: str) -> Socket:
@@ -87,13 +123,33 @@ class BrokerApp:
         self._edges = Mail(router(Plane.EDGE, endpoints.edge), EdgeUnreachable)
         self._neurons = Mail(router(Plane.NEURON, endpoints.neuron), NeuronUnreachable)
         self._ctl = router(Plane.CTL_SERVER, endpoints.ctl)
+        self._peers = PeerPlane(
+            context,
+            self._session,
+            endpoints.peer,
+            endpoints.peers,
+            beat=core.beat,
+            handle=self._handle,
+            insecure_open=insecure_open,
+        )
+        self._operators = CtlPlane(
+            core,
+            self,
+            self._handle,
+            self._peers.forward,
+            expected=expected,
+            wall_offset=time.time() - time.monotonic(),
+        )
+        self._peers.take = lambda message, reply, now: self._operators.take(
+            message, reply, now, may_forward=False
+        )
         self._planes: tuple[tuple[Socket, Callable[[list[bytes], float], None]], ...] = (
             (self._neurons.socket, self._from_neuron),
             (self._edges.socket, self._from_edge),
             (self._ctl, self._from_ctl),
         )
         self._poller = zmq.Poller()
-        for socket, _ in self._planes:
+        for socket in (*(socket for socket, _ in self._planes), *self._peers.sockets):
             self._poller.register(socket, zmq.POLLIN)
         self._poller.register(stop.fileno(), zmq.POLLIN)
 
@@ -104,6 +160,7 @@ class BrokerApp:
         finally:
             for socket, _ in self._planes:
                 socket.close()
+            self._peers.close()
 
     def turn(self) -> None:
         """Wait for something, then take a bounded helping from every plane that has mail."""
@@ -115,13 +172,20 @@ class BrokerApp:
         for socket, take in self._planes:
             if socket in readable:
                 self._drain(socket, take, now)
+        for socket in self._peers.sockets:
+            if socket in readable:
+                self._peers.receive(socket, now)
         if backlog:
             self._retry(now)
         if now >= self._next_tick:
             self._tick(now)
 
     def _tick(self, now: float) -> None:
+        if self._source.changed(now) and (problem := self.reload(now)) is not None:
+            log.error("the catalogue stays as it was: %s", problem)
         self._perform(self.core.tick(now), now)
+        self._peers.tick(now)
+        self._operators.tick(now)
         due = self.core.next_deadline()
         self._next_tick = now + (TICK_S if due is None else min(TICK_S, max(0.001, due - now)))
         if self._metrics is not None and now >= self._next_metrics:
@@ -190,6 +254,18 @@ class BrokerApp:
                 for route in mail.retry(now):
                     self._handle(mail.gone(route), now)
 
+    # ── operators ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def texts(self) -> dict[str, str]:
+        return self._source.texts()
+
+    def reload(self, now: float) -> str | None:
+        """Take the catalogue as its file is now; answers what is wrong with it, and then nothing has changed."""
+        problem = self._source.reload()
+        if problem is None:
+            self._perform(self.core.reload(self._source.catalogue, now), now)
+        return problem
+
     def _from_ctl(self, frames: list[bytes], now: float) -> None:
         """The route is everything up to and including the first empty frame."""
         try:
@@ -199,14 +275,10 @@ class BrokerApp:
         except (ValueError, WireError):
             self.core.dropped["wire_ctl"] += 1
             return
-        if isinstance(message, StatusQuery):
-            answer = pack(control.status(self.core, now, self._expected), self._session)
-        else:
-            text = f"This broker does not know the command {type(message).__name__}."
-            answer = pack(
-                CommandFailed(fault=Fault(code=Code.UNSUPPORTED_MESSAGE, message=text)), self._session
-            )
+        self._operators.take(message, lambda answer: self._to_ctl(frames[:start], answer), now)
+
+    def _to_ctl(self, route: list[bytes], answer: Struct) -> None:
         try:
-            send(self._ctl, [*frames[:start], *answer])
-        except zmq.ZMQError:
+            send(self._ctl, [*route, *pack(answer, self._session)])
+        except (zmq.ZMQError, WireError):
             self.core.dropped["ctl_gone"] += 1

@@ -5,12 +5,20 @@ from __future__ import annotations
 from importlib import metadata
 
 from cortex.broker.core import Broker
+from cortex.broker.decisions import Entry
 from cortex.broker.fleet import Neuron
-from cortex.protocol.messages import NeuronStatus, Status
+from cortex.broker.view import FORGET_GONE
+from cortex.protocol.messages import (
+    BrokerStatus,
+    CatalogueEntry,
+    Decision,
+    Events,
+    Models,
+    ModelStatus,
+    NeuronStatus,
+    Status,
+)
 from cortex.protocol.values import Device
-
-FORGET_GONE = 600.0
-"""Seconds for which a neuron that left is still shown."""
 
 
 def status(core: Broker, now: float, expected: tuple[str, ...] = ()) -> Status:
@@ -29,22 +37,34 @@ def status(core: Broker, now: float, expected: tuple[str, ...] = ()) -> Status:
         if name not in hosts
     ]
     requests = core.requests
+    running = len(requests.live) - len(requests.waiting)
+    owned = sum(core.state.mesh.owns(entry.id) for entry in core.state.listed)
+    here = BrokerStatus(
+        name=core.name,
+        state="here",
+        running=running,
+        waiting=len(requests.waiting),
+        served=requests.ended["finished"],
+        owns=owned,
+    )
     return Status(
         broker=core.name,
         version=metadata.version("cortex-mesh"),
         uptime_s=int(now - core.started),
         neurons=tuple(sorted((*present, *gone, *absent), key=lambda n: (n.node, n.device.index, n.state))),
         edges=len(core.edges),
-        running=len(requests.live) - len(requests.waiting),
+        running=running,
         waiting=len(requests.waiting),
         served=requests.ended["finished"],
         dropped=dict(core.dropped),
+        brokers=(here, *core.state.mesh.statuses()),
     )
 
 
 def describe(neuron: Neuron, now: float, *, gone: bool = False) -> NeuronStatus:
-    """One neuron's line."""
+    """One neuron's line. Its load counts the requests of all brokers."""
     state = "gone" if gone else "stalled" if neuron.stalled else neuron.state
+    load = {name: count for name in neuron.models if (count := neuron.in_hand(name))}
     return NeuronStatus(
         node=neuron.node,
         device=neuron.device,
@@ -52,7 +72,50 @@ def describe(neuron: Neuron, now: float, *, gone: bool = False) -> NeuronStatus:
         phase="" if gone else neuron.phase,
         detail=neuron.detail,
         seen_ms=max(0, int(1000 * (now - neuron.seen))),
-        load={} if gone else dict(neuron.load),
+        load={} if gone else load,
         models=() if gone else tuple(neuron.models.values()),
         tokens_per_s=0.0 if gone else round(neuron.tokens_per_s, 1),
+        drained=neuron.drained,
+        cycles=neuron.cycles,
+    )
+
+
+def models(core: Broker, now: float) -> Models:
+    """Everything that can be asked for."""
+    state = core.state
+    return Models(models=tuple(_model(core, entry, now) for entry in state.listed), names=state.names)
+
+
+def _model(core: Broker, entry: CatalogueEntry, now: float) -> ModelStatus:
+    state, view = core.state, core.state.view
+    profile, holders = view.profile(entry.id), view.holders.get(entry.id, {}).values()
+    underway, failure = view.underway(entry.id), view.failures.get(entry.id)
+    detail = underway.detail if underway is not None else failure.detail if failure is not None else ""
+    return ModelStatus(
+        entry=entry,
+        owner=state.mesh.owner_of(entry.id),
+        priority=profile.priority,
+        pinned=profile.pinned or any(neuron.models[entry.id].pinned for neuron in holders),
+        footprint_bytes=profile.footprint_bytes * profile.min_devices
+        or max((neuron.models[entry.id].footprint_bytes for neuron in holders), default=0),
+        replicas=view.copies(entry.id),
+        running=sum(neuron.in_hand(entry.id) for neuron in holders),
+        waiting=core.requests.waiting.count(entry.id),
+        percent=underway.percent if underway is not None else 0,
+        detail=detail,
+        retry_ms=int(1000 * max(0.0, failure.until - now)) if failure is not None else 0,
+    )
+
+
+def events(core: Broker, since: int, wall_offset: float) -> Events:
+    """Decisions after a number. `wall_offset` turns the core's time into seconds since 1970."""
+    found = core.state.decisions.since(since)[:1000]
+    number = found[-1].number if found else min(since, core.state.decisions.last)
+    return Events(events=tuple(_decision(entry, wall_offset) for entry in found), next=number)
+
+
+def _decision(entry: Entry, wall_offset: float) -> Decision:
+    at = int(1000 * (entry.at + wall_offset))
+    return Decision(
+        number=entry.number, at_ms=at, what=entry.what, subject=entry.subject, reason=entry.reason
     )

@@ -1,122 +1,150 @@
 """The broker's mind: events in, effects out. No clock, socket, thread, log or randomness.
 
 Every request that an edge submits ends exactly once: finished, failed or refused towards the edge, or silently when
-the edge cancelled it or is gone. What the broker believes of a neuron may be wrong; heartbeats name the attempts
-that the neuron really has, and the two are made to agree:
-
-- assigned here, but missing from two successive beats: a frame was lost with a connection. Not accepted yet → it
-  returns to the front of its queue; accepted → it failed, retryably.
-- reported there, but not assigned here for a while: nobody reads it → cancel it, until it is gone.
+the edge cancelled it or is gone. `edgeside` and `neuronside` take what peers say, `serving` commits what `routing`
+decides, `upkeep` says what is to be done without being asked; all of them work on one `state`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from typing import Any
 
-from msgspec import Struct
-
+from cortex.broker.catalogue import Catalogue
+from cortex.broker.edgeside import EdgeSide
 from cortex.broker.events import (
     EdgeUnreachable,
     Effect,
     Event,
+    FromCtl,
     FromEdge,
     FromNeuron,
+    FromPeer,
     NeuronUnreachable,
-    ToEdge,
     ToNeuron,
 )
-from cortex.broker.fleet import Edge, Neuron, catalogue_of
-from cortex.broker.lifecycle import State
-from cortex.broker.requests import Request, Requests
-from cortex.broker.routing import Refuse, Serve, choose
-from cortex.broker.waiting import Key
+from cortex.broker.fleet import Edge, Neuron
+from cortex.broker.neuronside import NeuronSide
+from cortex.broker.operations import Operations
+from cortex.broker.placement import looks, plan
+from cortex.broker.requests import Requests
+from cortex.broker.routing import Serve, Want, choose
+from cortex.broker.serving import Serving
+from cortex.broker.state import State
+from cortex.broker.upkeep import broken, expired, missing, worn
+from cortex.broker.view import FORGET_GONE, Policy
 from cortex.protocol import liveness
 from cortex.protocol import messages as m
-from cortex.protocol.faults import Code, Fault
 
 SETTLE = liveness.EXPIRY
 """Until a broker has run this long, a neuron that it has not heard of may still announce itself."""
-UNHEARD = liveness.EXPIRY
-"""How long a request may be missing from a neuron's beats after it was sent there."""
-STRAY = 5.0
-"""How long a neuron may work on what no edge has claimed through this broker."""
-MAX_WAITING = 4096
-
-WELCOME = m.Registered(interval_ms=int(liveness.INTERVAL * 1000))
-LOST = Fault(code=Code.NEURON_LOST, message="The neuron that served this request is gone; try again.")
-FRAME_LOST = Fault(code=Code.NEURON_LOST, message="The answer was lost with a connection; try again.")
-STALLED = Fault(code=Code.STALLED, message="The device that served this request stopped making progress.")
-UNKNOWN = Fault(code=Code.UNKNOWN_REQUEST, message="This broker does not know the request (any more).")
-CROWDED = Fault(code=Code.OVERLOADED, message="Too many requests are waiting; try again.", retry_after=5)
+UPKEEP = 1.0
 
 
 class Broker:
-    """See the module's docstring. `handle` and `tick` answer what must be done, in order."""
+    """See the module's docstring. `handle` and `tick` answer what must be done, in order.
 
-    def __init__(self, name: str, now: float) -> None:
-        self.name = name
-        self.started = now
-        self.neurons: dict[bytes, Neuron] = {}
-        self.edges: dict[bytes, Edge] = {}
-        self.known: set[str] = set()
-        self.gone: dict[str, tuple[Neuron, float]] = {}
-        self.dropped: Counter[str] = Counter()
-        self.catalogue_version = 0
-        self.catalogue: tuple[m.CatalogueEntry, ...] = ()
-        self._effects: list[Effect] = []
-        self.requests = Requests(self._effects)
-        self._from_edge: dict[type[Struct], Callable[[Edge, Any, FromEdge, float], None]] = {
-            m.EdgeBeat: self._edge_beat,
-            m.Submit: self._submit,
-            m.Cancel: self._cancel,
-            m.Query: self._query,
-        }
-        self._from_neuron: dict[type[Struct], Callable[[Neuron, Any, FromNeuron, float], None]] = {
-            m.Ready: self._ready,
-            m.Heartbeat: self._heartbeat,
-            m.Accepted: self._accepted,
-            m.Refused: self._refused,
-            m.Finished: self._terminal,
-            m.Failed: self._terminal,
-            m.Goodbye: self._goodbye,
-        }
+    `epoch` tells this process from an earlier one of the same name: it is part of every command that is sent.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        now: float,
+        *,
+        epoch: str = "",
+        policy: Policy | None = None,
+        catalogue: Catalogue | None = None,
+    ) -> None:
+        self.state = State(name, now, policy or Policy(), epoch)
+        self.serving = Serving(self.state)
+        self.edgeside = EdgeSide(self.state, self.serving)
+        self.neuronside = NeuronSide(self.state, self.serving, self.edgeside)
+        self.operations = Operations(self.state, self.serving)
+        self._next_upkeep = now
+        if catalogue is not None:
+            self.use_catalogue(catalogue, now)
+            self.state.effects.clear()
+
+    # What everybody who watches a broker asks for.
+    @property
+    def name(self) -> str:
+        return self.state.name
+
+    @property
+    def started(self) -> float:
+        return self.state.started
+
+    @property
+    def neurons(self) -> dict[bytes, Neuron]:
+        return self.state.view.neurons
+
+    @property
+    def gone(self) -> dict[str, tuple[Neuron, float]]:
+        return self.state.view.gone
+
+    @property
+    def edges(self) -> dict[bytes, Edge]:
+        return self.state.edges
+
+    @property
+    def requests(self) -> Requests:
+        return self.state.requests
+
+    @property
+    def dropped(self) -> Counter[str]:
+        return self.state.dropped
 
     # ── doors ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def handle(self, event: Event, now: float) -> list[Effect]:
         """Take one event. A message of a kind that does not belong on its plane is counted and dropped."""
+        if not self.state.view.settled:
+            self._settle(now)
         match event:
             case FromEdge():
-                self._on_edge(event, now)
+                self.edgeside.handle(event, now)
             case FromNeuron():
-                self._on_neuron(event, now)
+                self.neuronside.handle(event, now)
             case EdgeUnreachable(route=route):
-                self._lose_edge(route)
+                self.edgeside.lose(route, now)
             case NeuronUnreachable(route=route):
-                self._lose_neuron(route, now)
+                self.neuronside.lose(route, now)
+            case FromPeer(message=m.PeerBeat() as beat):
+                self.state.mesh.heard(beat, now)
+                self._meet(now)
+            case FromPeer():
+                self.state.dropped["unexpected_from_peer"] += 1
+            case FromCtl(message=command):
+                self.operations.begin(command, now)
         return self._take()
 
     def tick(self, now: float) -> list[Effect]:
-        """Do what has become due: drop who is gone, refuse who waited too long."""
+        """Do what has become due: drop who is gone, refuse who waited too long, look after the fleet."""
+        state = self.state
+        self._settle(now)
         for neuron in [n for n in self.neurons.values() if liveness.is_gone(n.seen, now)]:
-            self._lose_neuron(neuron.route, now)
+            self.neuronside.lose(neuron.route, now)
         for edge in [e for e in self.edges.values() if liveness.is_gone(e.seen, now)]:
-            self._lose_edge(edge.route)
-        self._serve_all(now)
-        for key in self.requests.waiting.overdue(now):
-            request = self.requests.live[key]
-            self.requests.refuse(request, self._overdue_fault(request))
+            self.edgeside.lose(edge.route, now)
+        for outcome in state.loads.overdue(now):
+            self.serving.ended(outcome, now)
+        self._meet(now)
+        self.serving.serve_all(now)
+        self.serving.overdue(now)
+        if now >= self._next_upkeep:
+            self._next_upkeep = now + UPKEEP
+            self._look_after(now)
         return self._take()
 
     def next_deadline(self) -> float | None:
         """The moment at which `tick` will next have something to do; None while nobody is there."""
         times = [liveness.expires_at(neuron.seen) for neuron in self.neurons.values()]
         times += [liveness.expires_at(edge.seen) for edge in self.edges.values()]
-        waiting = self.requests.waiting.next_deadline()
-        if waiting is not None:
-            times.append(waiting)
+        for due in (self.requests.waiting.next_deadline(), self.state.loads.next_deadline()):
+            if due is not None:
+                times.append(due)
+        if self.neurons or self.operations.running:
+            times.append(self._next_upkeep)
         return min(times, default=None)
 
     def relay(self, neuron: bytes, session: bytes, edge: bytes) -> bool:
@@ -130,260 +158,140 @@ class Broker:
             return False
         return True
 
+    def use_catalogue(self, catalogue: Catalogue, now: float) -> None:
+        """From now on these profiles hold: for the next decision, never for what runs."""
+        self.state.catalogue = catalogue
+        self.state.view.use_catalogue(catalogue)
+        self.edgeside.fleet_changed()
+        self.serving.serve_all(now)
+
+    def reload(self, catalogue: Catalogue, now: float) -> list[Effect]:
+        """Take another catalogue while everything runs."""
+        self.state.decisions.note(
+            now, "catalogue", f"{len(catalogue.models)} profiles", "models.toml was read again"
+        )
+        self.use_catalogue(catalogue, now)
+        return self._take()
+
     def _take(self) -> list[Effect]:
         self.requests.tell_returned()
-        effects = self._effects[:]
-        self._effects.clear()
+        effects = self.state.effects[:]
+        self.state.effects.clear()
         return effects
 
-    # ── edges ────────────────────────────────────────────────────────────────────────────────────────────────────
+    def _settle(self, now: float) -> None:
+        if not self.state.view.settled and now >= self.started + SETTLE:
+            self.state.view.settled = True
 
-    def _on_edge(self, event: FromEdge, now: float) -> None:
-        handler = self._from_edge.get(type(event.message))
-        if handler is None:
-            self.dropped["unexpected_from_edge"] += 1
+    # ── unasked ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _meet(self, now: float) -> None:
+        """Brokers come and go, and models with them."""
+        mesh = self.state.mesh
+        for name in sorted(mesh.refresh(now)):
+            word = "broker joined" if name in mesh.live else "broker gone"
+            self.state.decisions.note(now, word, name, "models move to the next in rank")
+
+    def _look_after(self, now: float) -> None:
+        """Once a second."""
+        state, view, owns = self.state, self.state.view, self.state.mesh.owns
+        for name in [name for name, (_, at) in view.gone.items() if now - at > FORGET_GONE]:
+            del view.gone[name]
+        for neuron, model in broken(view):
+            if not any(member.asked for member in view.members(neuron, model)):
+                self._give_up_pins(neuron, model)
+                state.loads.unload(neuron, (model,), "a device that shared it is gone", now, drain=True)
+        for neuron, model in expired(view, owns, now):
+            if not any(member.asked for member in view.members(neuron, model)):
+                idle = f"idle for {now - neuron.used[model]:.0f} s"
+                state.loads.unload(neuron, (model,), f"its time to live is over: {idle}", now)
+        if view.settled:
+            for model in list(missing(view, owns, now)):
+                profile = view.profile(model)
+                found = plan(view, profile, looks(view, profile, now))
+                if found is not None:
+                    self.serving.load(found, "the profile wants it loaded", now)
+        self._restart_worn(now)
+        self._restore(now)
+        self.operations.advance(now)
+        state.view.usage.prune(now)
+
+    def _give_up_pins(self, neuron: Neuron, model: str) -> None:
+        """What is left of a pinned replica is of no use; a pin of models.toml comes back with the next load."""
+        for member in self.state.view.members(neuron, model):
+            if member.models[model].pinned:
+                command = f"{self.name}-{member.name}-{member.version}"
+                self.state.effects.append(
+                    ToNeuron(member.route, m.Pin(command=command, model=model, pinned=False))
+                )
+
+    def _restart_worn(self, now: float) -> None:
+        """Send one device process at a time to restart, and remember what was pinned there at run time."""
+        state = self.state
+        neuron = worn(state.view, state.mesh.owns)
+        if neuron is None or neuron.name in state.restores:
             return
-        edge = self.edges.get(event.route)
-        if edge is None or edge.session != event.session:
-            self._lose_edge(event.route)
-            edge = self.edges[event.route] = Edge(event.route, event.session, now)
-        edge.seen = now
-        handler(edge, event.message, event, now)
+        state.restores[neuron.name] = tuple(
+            name
+            for name, model in neuron.models.items()
+            if model.pinned and model.state == "hot" and not state.view.profile(name).pinned
+        )
+        reason = f"{neuron.cycles} load cycles; its memory is to be whole again"
+        state.decisions.note(now, "restart", neuron.name, reason)
+        command = f"{state.name}-restart-{neuron.name}-{neuron.session.hex()}"
+        state.effects.append(ToNeuron(neuron.route, m.Drain(command=command, drained=True, restart=True)))
 
-    def _edge_beat(self, edge: Edge, message: m.EdgeBeat, _event: FromEdge, _now: float) -> None:
-        edge.name = message.name
-        if message.catalogue != edge.catalogue:  # a number of another broker's, or what was sent got lost
-            edge.catalogue = -1
-        self._welcome(edge)
+    def _restore(self, now: float) -> None:
+        """Put back what was pinned on a device before it was restarted."""
+        state, view = self.state, self.state.view
+        for neuron in list(view.neurons.values()):
+            pins = state.restores.get(neuron.name)
+            if pins is None or neuron.cycles >= view.policy.defrag_after_cycles or not neuron.serves:
+                continue
+            left = [
+                name
+                for name in pins
+                if name not in neuron.models or neuron.models[name].state in {"cold", "failed"}
+            ]
+            if not left:
+                del state.restores[neuron.name]
+            elif not neuron.asked and state.loads.underway(left[0]) is None:
+                profile = view.profile(left[0])
+                found = plan(view, profile, looks(view, profile, now, only=neuron.name))
+                if found is not None:
+                    self.serving.load(
+                        found, f"it was pinned on {neuron.name} before the restart", now, pinned=True
+                    )
 
-    def _welcome(self, edge: Edge) -> None:
-        news = self.catalogue if edge.catalogue != self.catalogue_version else None
-        edge.catalogue = self.catalogue_version
-        ready = sum(neuron.state == "ready" for neuron in self.neurons.values())
-        message = m.Welcome(broker=self.name, catalogue=self.catalogue_version, neurons=ready, models=news)
-        self._effects.append(ToEdge(edge.route, message))
+    def beat(self) -> m.PeerBeat:
+        """This broker in a word, for the others."""
+        state, requests = self.state, self.requests
+        return m.PeerBeat(
+            name=self.name,
+            running=len(requests.live) - len(requests.waiting),
+            waiting=len(requests.waiting),
+            served=requests.ended["finished"],
+            owns=sum(state.mesh.owns(entry.id) for entry in state.listed),
+        )
 
-    def _submit(self, edge: Edge, message: m.Submit, event: FromEdge, now: float) -> None:
-        key = (message.request, message.attempt)
-        if (present := self.requests.live.get(key)) is not None:
-            self.requests.answer(present)
-            return
-        if self.requests.has_ended(key):
-            self._fail_unknown(edge, *key)
-            return
-        earlier = self._of_edge(edge, (message.request, message.attempt - 1))
-        if earlier is not None:
-            self.requests.abandon(earlier)
-        request = self.requests.add(key, edge, message, event.payload, now)
-        self._serve(message.model, now)
-        if request.state is State.WAITING:
-            if len(self.requests.waiting) > MAX_WAITING:
-                self.requests.refuse(request, CROWDED)
-            else:
-                self.requests.answer(request)
-
-    def _cancel(self, edge: Edge, message: m.Cancel, _event: FromEdge, _now: float) -> None:
-        request = self._of_edge(edge, (message.request, message.attempt))
-        if request is not None:
-            self.requests.abandon(request)
-
-    def _query(self, edge: Edge, message: m.Query, _event: FromEdge, _now: float) -> None:
-        request = self._of_edge(edge, (message.request, message.attempt))
-        if request is None or request.state is State.CANCELLING:
-            self._fail_unknown(edge, message.request, message.attempt)
-        else:
-            self.requests.answer(request)
-
-    def _of_edge(self, edge: Edge, key: Key) -> Request | None:
-        """The attempt, if it is this edge's."""
-        return self.requests.live.get(key) if key in edge.requests else None
-
-    def _fail_unknown(self, edge: Edge, request: str, attempt: int) -> None:
-        self._effects.append(ToEdge(edge.route, m.Failed(request=request, attempt=attempt, fault=UNKNOWN)))
-
-    def _lose_edge(self, route: bytes) -> None:
-        edge = self.edges.pop(route, None)
-        if edge is not None:
-            for key in sorted(edge.requests):
-                self.requests.abandon(self.requests.live[key])
-
-    # ── neurons ──────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def _on_neuron(self, event: FromNeuron, now: float) -> None:
-        if isinstance(event.message, m.Register):
-            self._register(event, event.message, now)
-            return
-        handler = self._from_neuron.get(type(event.message))
-        if handler is None:
-            self.dropped["unexpected_from_neuron"] += 1
-            return
-        route = event.message.route if isinstance(event.message, m.Heartbeat) else event.route
-        neuron = self.neurons.get(route)
-        if neuron is None or neuron.session != event.session:
-            self.dropped["unregistered_neuron"] += 1
-            self._effects.append(ToNeuron(route, m.RegisterAgain()))
-            return
-        handler(neuron, event.message, event, now)
-
-    def _register(self, event: FromNeuron, message: m.Register, now: float) -> None:
-        known = self.neurons.get(event.route)
-        if known is None or known.session != event.session:
-            self._lose_neuron(event.route, now)
-            neuron = Neuron(event.route, event.session, message.node, message.device, now)
-            self._ask_namesakes(neuron)
-            self.neurons[event.route] = neuron
-        self._effects.append(ToNeuron(event.route, WELCOME))
-
-    def _ask_namesakes(self, neuron: Neuron) -> None:
-        """A process that was replaced is unreachable, which this message finds out at once; one that lives ignores it."""
-        for other in self.neurons.values():
-            if other.name == neuron.name:
-                self._effects.append(ToNeuron(other.route, WELCOME))
-
-    def _ready(self, neuron: Neuron, message: m.Ready, _event: FromNeuron, now: float) -> None:
-        if message.version < neuron.version:
-            return
-        neuron.seen = now
-        neuron.state = "ready"
-        self.gone.pop(neuron.name, None)
-        neuron.version = message.version
-        neuron.device = message.device
-        neuron.hold(message.models)
-        neuron.full.clear()
-        self.known.update(neuron.models)
-        self._fleet_changed()
-        self._serve_all(now)
-
-    def _heartbeat(self, neuron: Neuron, message: m.Heartbeat, _event: FromNeuron, now: float) -> None:
-        has_turned = message.turn > neuron.turn
-        was_stalled = neuron.stalled
-        neuron.beat(message, now)
-        if has_turned:
-            self._reconcile(neuron, set(message.live), now)
-        if neuron.stalled and not was_stalled:
-            for key in list(neuron.assigned):
-                self.requests.give_up(self.requests.live[key], STALLED)
-        if neuron.stalled != was_stalled:
-            self._fleet_changed()
-        self._serve_all(now)
-
-    def _reconcile(self, neuron: Neuron, live: set[Key], now: float) -> None:
-        """Make the two views of what this neuron works on agree; see the module's docstring."""
-        for key in list(neuron.assigned):
-            request = self.requests.live[key]
-            if key in live:
-                request.missing = 0
-                if request.state is State.CANCELLING:
-                    self.requests.cancel(request)
-            elif now - request.sent >= UNHEARD:
-                request.missing += 1
-                if request.missing == 2:
-                    self.dropped["lost_frames"] += 1
-                    self.requests.drop(request, FRAME_LOST)
-        strays = sorted(live - neuron.assigned.keys())
-        neuron.strays = {key: neuron.strays.get(key, now) for key in strays}
-        for (name, attempt), since in neuron.strays.items():
-            if now - since >= STRAY:
-                self._effects.append(ToNeuron(neuron.route, m.Cancel(request=name, attempt=attempt)))
-
-    def _accepted(self, neuron: Neuron, message: m.Accepted, _event: FromNeuron, _now: float) -> None:
-        request = self._of_neuron(neuron, message.request, message.attempt)
-        if request is not None and request.state is State.ASSIGNED:
-            self.requests.accepted(request, message)
-
-    def _refused(self, neuron: Neuron, message: m.Refused, _event: FromNeuron, now: float) -> None:
-        request = self._of_neuron(neuron, message.request, message.attempt)
-        if request is None:
-            return
-        if request.state is State.ASSIGNED and message.fault.code is Code.BUSY:
-            self.requests.put_back(request)
-            if message.models:
-                neuron.hold(message.models)
-                self.known.update(neuron.models)
-                self._fleet_changed()
-            neuron.full.add(request.model)
-        else:
-            self.requests.end(request, message)
-        self._serve_all(now)
-
-    def _terminal(
-        self, neuron: Neuron, message: m.Finished | m.Failed, event: FromNeuron, now: float
-    ) -> None:
-        request = self._of_neuron(neuron, message.request, message.attempt)
-        if request is None:
-            return
-        cancelled = isinstance(message, m.Finished) and message.cancelled
-        if cancelled and request.state is not State.CANCELLING:  # as a stray, before it was sent there again
-            message = m.Failed(request=message.request, attempt=message.attempt, fault=FRAME_LOST)
-        self.requests.end(request, message, event.payload)
-        self._serve(request.model, now)
-
-    def _goodbye(self, neuron: Neuron, _message: m.Goodbye, _event: FromNeuron, now: float) -> None:
-        self._lose_neuron(neuron.route, now)
-
-    def _of_neuron(self, neuron: Neuron, request: str, attempt: int) -> Request | None:
-        """The attempt, if this neuron is the one that has it; anything else is an echo of the past."""
-        key = (request, attempt)
-        if key not in neuron.assigned:
-            self.dropped["late"] += 1
-            return None
-        return self.requests.live[key]
-
-    def _lose_neuron(self, route: bytes, now: float) -> None:
-        neuron = self.neurons.pop(route, None)
-        if neuron is None:
-            return
-        self.gone[neuron.name] = (neuron, now)
-        for key in list(neuron.assigned):
-            self.requests.drop(self.requests.live[key], LOST)
-        self._fleet_changed()
-        self._serve_all(now)
-
-    def _fleet_changed(self) -> None:
-        """Push a new catalogue if the change shows in it."""
-        catalogue = catalogue_of(list(self.neurons.values()), self.known)
-        if catalogue != self.catalogue:
-            self.catalogue = catalogue
-            self.catalogue_version += 1
-            for edge in self.edges.values():
-                self._welcome(edge)
-
-    # ── serving ──────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def _serve_all(self, now: float) -> None:
-        for model in self.requests.waiting.models():
-            self._serve(model, now)
-
-    def _serve(self, model: str, now: float) -> None:
-        """Hand out a model's free slots in the order of its queue, or turn the queue away."""
-        settled = now >= self.started + SETTLE
-        while (key := self.requests.waiting.first(model)) is not None:
-            choice = choose(model, self.neurons.values(), self.known, settled=settled)
-            match choice:
-                case Serve(neuron=neuron):
-                    self.requests.dispatch(self.requests.live[key], neuron, now)
-                case Refuse(fault=fault):
-                    self.requests.refuse(self.requests.live[key], fault)
-                case _:
-                    return
-
-    def _overdue_fault(self, request: Request) -> Fault:
-        served = any(request.model in neuron.models for neuron in self.neurons.values())
-        code = Code.OVERLOADED if served else Code.NO_CAPACITY
-        why = "every replica stayed busy" if served else "no replica became ready"
-        return Fault(code=code, message=f"{request.model}: {why} in time; try again.", retry_after=5)
+    # ── invariants ───────────────────────────────────────────────────────────────────────────────────────────────
 
     def check(self) -> None:
         """Assert every invariant. Cheap enough to run after every event of a simulation."""
+        view, waiting = self.state.view, self.requests.waiting
         self.requests.check()
+        self.state.loads.check()
         assigned = 0
         for neuron in self.neurons.values():
             assigned += len(neuron.assigned)
             assert sum(neuron.load.values()) == len(neuron.assigned), f"{neuron.name}: slots leaked"
             for key in neuron.assigned:
                 assert self.requests.live[key].neuron is neuron, f"{key} is held by a neuron it left"
-        in_hand = len(self.requests.live)
-        assert assigned + len(self.requests.waiting) == in_hand, "a request is in no place or in two"
-        for model in self.requests.waiting.models():
-            choice = choose(model, self.neurons.values(), self.known, settled=False)
+        assert assigned + len(waiting) == len(self.requests.live), "a request is in no place or in two"
+        for model in waiting.models():
+            choice = choose(Want(model), view, now=self.started)
             assert not isinstance(choice, Serve), f"{model}: somebody waits beside a free slot"
+        for name, holders in view.holders.items():
+            for route, neuron in holders.items():
+                assert view.neurons.get(route) is neuron, f"{name} is held by a neuron that is gone"
+                assert name in neuron.models, f"{name} is not on {neuron.name}"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from msgspec import Struct
 
 from cortex.protocol.frames import Frame
+from cortex.protocol.messages import Command
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,21 @@ class NeuronUnreachable:
     route: bytes
 
 
-Event = FromEdge | FromNeuron | EdgeUnreachable | NeuronUnreachable
+@dataclass(frozen=True, slots=True)
+class FromPeer:
+    """A message came from another broker."""
+
+    message: Struct
+
+
+@dataclass(frozen=True, slots=True)
+class FromCtl:
+    """An operator wants a change."""
+
+    message: Command
+
+
+Event = FromEdge | FromNeuron | EdgeUnreachable | NeuronUnreachable | FromPeer | FromCtl
 
 
 @dataclass(frozen=True, slots=True)

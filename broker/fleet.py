@@ -6,9 +6,14 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Literal
 
+from msgspec.structs import replace
+
 from cortex.broker.waiting import Key
-from cortex.protocol.messages import CatalogueEntry, Heartbeat
+from cortex.protocol.messages import Heartbeat, Ready
 from cortex.protocol.values import Device, Model, Phase
+
+OCCUPYING = frozenset({"loading", "hot", "draining"})
+"""States in which a model has its footprint reserved on a device."""
 
 
 @dataclass(slots=True)
@@ -32,13 +37,28 @@ class Neuron:
     node: str
     device: Device
     seen: float
+    name: str = ""
     state: Literal["registered", "ready"] = "registered"
     version: int = -1
+    drained: bool = False
+    cycles: int = 0
     models: dict[str, Model] = field(default_factory=dict)
+    since: dict[str, float] = field(default_factory=dict)
+    """When each hot model became hot, as seen from here."""
+    used: dict[str, float] = field(default_factory=dict)
+    """When each hot model last had a request in hand."""
+    foreign: dict[str, int] = field(default_factory=dict)
+    """Requests of other brokers that it has in hand, as of the last beat."""
     assigned: dict[Key, str] = field(default_factory=dict)
     load: Counter[str] = field(default_factory=Counter)
     full: set[str] = field(default_factory=set)
     """Models that it just refused for lack of room; cleared by its next word on the matter."""
+    closing: set[str] = field(default_factory=set)
+    """Victims of a placement that it has not answered: irrevocable from here, so nothing new is sent to them."""
+    asked: str = ""
+    """The placement that it has not answered: one at a time, for each changes the version that the next must name."""
+    shut: dict[str, float] = field(default_factory=dict)
+    """Models whose placement it refused or failed, and until when it is not asked again."""
     strays: dict[Key, float] = field(default_factory=dict)
     """Requests it reports as live that this broker did not send: since when."""
     turn: int = -1
@@ -49,33 +69,68 @@ class Neuron:
     tokens_per_s: float = 0.0
     dispatches: int = 0
 
+    def __post_init__(self) -> None:
+        self.name = f"{self.node}/{self.device.kind}-{self.device.index}"
+
     @property
-    def name(self) -> str:
-        return f"{self.node}/{self.device.kind}-{self.device.index}"
+    def serves(self) -> bool:
+        """Whether it may be given requests."""
+        return self.state == "ready" and not self.stalled and not self.drained
+
+    def is_hot(self, model: str) -> bool:
+        held = self.models.get(model)
+        return held is not None and held.state == "hot" and held.slots > 0
 
     def free(self, model: str) -> int:
         """Slots that are free for a model, as far as this broker knows."""
         held = self.models.get(model)
-        if held is None or held.state != "hot" or self.state != "ready" or self.stalled or model in self.full:
+        if (
+            held is None
+            or held.state != "hot"
+            or not self.serves
+            or model in self.full
+            or model in self.closing
+        ):
             return 0
         return held.slots - self.load[model]
 
-    def assign(self, key: Key, model: str) -> None:
+    def in_hand(self, model: str) -> int:
+        """Requests that it works on for a model: this broker's own, and what it reported of others."""
+        return self.load[model] + self.foreign.get(model, 0)
+
+    def assign(self, key: Key, model: str, now: float) -> None:
         self.assigned[key] = model
         self.load[model] += 1
+        self.used[model] = now
         self.dispatches += 1
 
-    def release(self, key: Key) -> None:
+    def release(self, key: Key, now: float) -> None:
         """Give a slot back: room again, whatever was refused before."""
         model = self.assigned.pop(key)
         self.load[model] -= 1
         if not self.load[model]:
             del self.load[model]
+        self.used[model] = now
         self.full.discard(model)
 
-    def hold(self, models: tuple[Model, ...]) -> None:
+    def hold(self, models: tuple[Model, ...], now: float) -> None:
         """Believe what the neuron says about its residency."""
         self.models = {model.id: model for model in models}
+        hot = {model.id for model in models if model.state == "hot"}
+        self.since = {name: self.since.get(name, now) for name in hot}
+        self.used = {name: self.used.get(name, now) for name in hot}
+
+    def announce(self, message: Ready, now: float) -> None:
+        """Note what it holds now."""
+        self.seen = now
+        self.state = "ready"
+        self.version = message.version
+        self.device = message.device
+        self.drained = message.drained
+        self.cycles = message.cycles
+        self.full.clear()
+        if self.phase in {"starting", "loading"}:
+            self.phase = "idle"
 
     def beat(self, message: Heartbeat, now: float) -> None:
         """Note a heartbeat."""
@@ -88,32 +143,13 @@ class Neuron:
         self.phase = message.phase
         self.stalled = message.stalled
         self.detail = message.detail
+        if message.free_bytes and self.state == "ready":
+            self.device = replace(self.device, free_bytes=message.free_bytes)
         self.full.clear()
-
-
-def catalogue_of(neurons: list[Neuron], known: set[str]) -> tuple[CatalogueEntry, ...]:
-    """Every model that was ever held, and where it is now."""
-    places: dict[str, list[tuple[Neuron, Model]]] = {name: [] for name in known}
-    for neuron in neurons:
-        for model in neuron.models.values():
-            places[model.id].append((neuron, model))
-    return tuple(
-        CatalogueEntry(
-            id=name,
-            loaded=any(_serves(neuron, model) for neuron, model in held),
-            context=min((model.context for _, model in held if model.context), default=0),
-            capabilities=tuple(sorted({item for _, model in held for item in model.capabilities})),
-            locations=tuple(
-                sorted((neuron.name, _word(neuron, model), model.footprint_bytes) for neuron, model in held)
-            ),
-        )
-        for name, held in sorted(places.items())
-    )
-
-
-def _serves(neuron: Neuron, model: Model) -> bool:
-    return neuron.state == "ready" and not neuron.stalled and model.state == "hot"
-
-
-def _word(neuron: Neuron, model: Model) -> str:
-    return "stalled" if neuron.stalled else model.state
+        self.foreign = {}
+        for model, use in message.use.items():
+            others = use.running - self.load[model]
+            if others > 0:
+                self.foreign[model] = others
+            idle_since = now if use.running else now - use.idle_ms / 1000
+            self.used[model] = max(self.used.get(model, 0.0), idle_since)

@@ -51,7 +51,7 @@ class BrokerMetrics:
             self._up.labels(*where).set(0)
             self._token_rate.labels(*where).set(0)
         self._shown |= present
-        for model_id in core.known:
+        for model_id in core.state.view.known:
             self._queue.labels(model_id).set(sum(1 for _ in core.requests.waiting.keys(model_id)))
         self._edges.set(len(core.edges))
         self._add(self._ended, "ended", core.requests.ended)

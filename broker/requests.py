@@ -35,6 +35,11 @@ class Request:
     payload: tuple[Frame, ...]
     arrived: float
     deadline: float
+    priority: int = 0
+    since: float = 0.0
+    """When it, or the request whose place it took, came."""
+    was_extended: bool = False
+    """Its deadline was moved once already for a cold load."""
     state: State = State.WAITING
     neuron: Neuron | None = None
     sent: float = 0.0
@@ -43,6 +48,10 @@ class Request:
     @property
     def model(self) -> str:
         return self.submit.model
+
+    @property
+    def principal(self) -> str:
+        return self.submit.principal
 
     def on(self, trigger: Trigger) -> None:
         self.state = after(self.state, trigger)
@@ -54,6 +63,9 @@ class Requests:
     def __init__(self, effects: list[Effect]) -> None:
         self.live: dict[Key, Request] = {}
         self.waiting = Waiting()
+        self.of_principal: Counter[str] = Counter()
+        self.loading: dict[str, tuple[str, int]] = {}
+        """Where each model that somebody waits for is loading, and how far: what its waiters are told."""
         self.submitted = 0
         self.ended: Counter[str] = Counter()
         self._ended_keys: dict[Key, None] = {}
@@ -64,22 +76,59 @@ class Requests:
         """Whether this attempt ended not long ago."""
         return key in self._ended_keys
 
-    def add(self, key: Key, edge: Edge, submit: m.Submit, payload: tuple[Frame, ...], now: float) -> Request:
-        """Take a request in; it waits until it is dispatched or ended."""
+    def add(
+        self,
+        key: Key,
+        edge: Edge,
+        submit: m.Submit,
+        payload: tuple[Frame, ...],
+        now: float,
+        *,
+        priority: int = 0,
+    ) -> Request:
+        """Take a request in; it waits until it is dispatched or ended. The same one sent again takes its old place."""
         deadline = now + submit.queue_ms / 1000
         self.submitted += 1
-        request = Request(key, self.submitted, edge, submit, payload, now, deadline)
+        request = Request(key, self.submitted, edge, submit, payload, now, deadline, priority)
+        request.since = now - submit.waited_ms / 1000
+        place = (
+            self.waiting.reclaim(submit.model, submit.principal, submit.digest, now)
+            if submit.digest
+            else None
+        )
+        if place is not None:
+            request.number, request.since = place.number, place.since
         self.live[key] = request
+        self.of_principal[submit.principal] += 1
         edge.requests.add(key)
-        self.waiting.add(request.model, key, deadline, request.number)
+        self._enqueue(request)
         return request
+
+    def _enqueue(self, request: Request) -> None:
+        submit = request.submit
+        self.waiting.add(
+            request.model,
+            request.key,
+            request.deadline,
+            request.number,
+            principal=submit.principal,
+            cost=max(1, submit.cost),
+            priority=request.priority,
+            since=request.since,
+        )
+
+    def extend(self, request: Request, deadline: float) -> None:
+        """Let a request wait longer, once, because its model is being loaded for it."""
+        if deadline > request.deadline:
+            request.deadline = deadline
+            self.waiting.set_deadline(request.key, deadline)
 
     def dispatch(self, request: Request, neuron: Neuron, now: float) -> None:
         """Send it to a neuron, taking one of its slots."""
         request.on(Trigger.DISPATCHED)
-        self.waiting.remove(request.model, request.key)
+        self.waiting.take(request.model, request.key)
         request.neuron, request.sent, request.missing = neuron, now, 0
-        neuron.assign(request.key, request.model)
+        neuron.assign(request.key, request.model, now)
         submit = request.submit
         message = m.Generate(
             request=submit.request,
@@ -97,11 +146,14 @@ class Requests:
         request.payload = ()
         self._tell(request, message)
 
-    def put_back(self, request: Request) -> None:
+    def put_back(self, request: Request, now: float) -> None:
         """To its old place, ahead of all who came later: no attempt was spent."""
         request.on(Trigger.RETURNED)
-        self._release(request)
-        self.waiting.add(request.model, request.key, request.deadline, request.number)
+        self._release(request, now)
+        self.waiting.settle(
+            request.model, request.principal, max(1, request.submit.cost), 0, priority=request.priority
+        )
+        self._enqueue(request)
         self._returned.append(request)
 
     def tell_returned(self) -> None:
@@ -111,10 +163,12 @@ class Requests:
                 self.answer(request)
         self._returned.clear()
 
-    def abandon(self, request: Request) -> None:
-        """Nobody waits for it: forget it, or have its neuron stop first."""
+    def abandon(self, request: Request, now: float) -> None:
+        """Nobody waits for it: forget it but for its place, or have its neuron stop first."""
         if request.state is State.WAITING:
-            self.end(request, None)
+            if request.submit.digest:
+                self.waiting.keep(request.model, request.key, request.submit.digest, request.principal, now)
+            self.end(request, None, now)
         elif request.state is not State.CANCELLING:
             request.on(Trigger.ABANDONED)
             self.cancel(request)
@@ -125,26 +179,27 @@ class Requests:
         name, attempt = request.key
         self._effects.append(ToNeuron(request.neuron.route, m.Cancel(request=name, attempt=attempt)))
 
-    def give_up(self, request: Request, fault: Fault) -> None:
+    def give_up(self, request: Request, fault: Fault, now: float) -> None:
         """Fail it towards the edge, but keep its slot until the neuron has let go."""
         if request.state is not State.CANCELLING:
             self._tell(request, m.Failed(request=request.key[0], attempt=request.key[1], fault=fault))
-            self.abandon(request)
+            self.abandon(request, now)
 
-    def drop(self, request: Request, fault: Fault) -> None:
+    def drop(self, request: Request, fault: Fault, now: float) -> None:
         """Its neuron has it no longer: put it back if it was never accepted, fail it if it was."""
         if request.state is State.ASSIGNED:
-            self.put_back(request)
+            self.put_back(request, now)
         else:
-            self.end(request, m.Failed(request=request.key[0], attempt=request.key[1], fault=fault))
+            self.end(request, m.Failed(request=request.key[0], attempt=request.key[1], fault=fault), now)
 
-    def refuse(self, request: Request, fault: Fault) -> None:
-        self.end(request, m.Refused(request=request.key[0], attempt=request.key[1], fault=fault))
+    def refuse(self, request: Request, fault: Fault, now: float) -> None:
+        self.end(request, m.Refused(request=request.key[0], attempt=request.key[1], fault=fault), now)
 
     def end(
         self,
         request: Request,
         terminal: m.Finished | m.Failed | m.Refused | None,
+        now: float,
         payload: tuple[Frame, ...] = (),
     ) -> None:
         """The one way out: tell whoever still listens, free the slot or the place, forget."""
@@ -153,10 +208,16 @@ class Requests:
             outcome = type(terminal).__name__.lower()
             self._tell(request, terminal, payload)
         if request.state is State.WAITING:
-            self.waiting.remove(request.model, request.key)
+            if request.key in self.waiting:  # not if its place was kept
+                self.waiting.remove(request.model, request.key)
+        else:
+            self._settle(request, terminal)
         request.on(Trigger.ENDED)
-        self._release(request)
+        self._release(request, now)
         del self.live[request.key]
+        self.of_principal[request.principal] -= 1
+        if not self.of_principal[request.principal]:
+            del self.of_principal[request.principal]
         request.edge.requests.discard(request.key)
         self.ended[outcome] += 1
         self._ended_keys[request.key] = None
@@ -168,23 +229,37 @@ class Requests:
         name, attempt = request.key
         if request.state is State.RUNNING:
             self._tell(request, m.Accepted(request=name, attempt=attempt))
+        elif request.state is State.WAITING and (place := self.loading.get(request.model)) is not None:
+            node, percent = place
+            self._tell(request, m.Loading(request=name, attempt=attempt, percent=percent, node=node))
         elif request.state is not State.CANCELLING:
             waits = request.state is State.WAITING
             position = self.waiting.position(request.model, request.key) if waits else 0
             self._tell(request, m.Queued(request=name, attempt=attempt, position=position))
 
+    def _settle(self, request: Request, terminal: m.Finished | m.Failed | m.Refused | None) -> None:
+        """Charge what it really took. What was not run is not charged."""
+        charged = max(1, request.submit.cost)
+        actual = charged
+        if isinstance(terminal, m.Finished):
+            usage = terminal.usage
+            actual = usage.prompt - usage.cached + usage.completion
+        elif isinstance(terminal, m.Refused):
+            actual = 0
+        self.waiting.settle(request.model, request.principal, charged, actual, priority=request.priority)
+
     def _tell(
         self,
         request: Request,
-        message: m.Queued | m.Accepted | m.Finished | m.Failed | m.Refused,
+        message: m.Queued | m.Loading | m.Accepted | m.Finished | m.Failed | m.Refused,
         payload: tuple[Frame, ...] = (),
     ) -> None:
         session = request.neuron.session if request.neuron is not None else None
         self._effects.append(ToEdge(request.edge.route, message, payload, session))
 
-    def _release(self, request: Request) -> None:
+    def _release(self, request: Request, now: float) -> None:
         if request.neuron is not None:
-            request.neuron.release(request.key)
+            request.neuron.release(request.key, now)
             request.neuron = None
 
     def check(self) -> None:
@@ -201,3 +276,5 @@ class Requests:
                 assert key in request.neuron.assigned, f"{key} holds no slot"
             assert key in request.edge.requests, f"{key} is not its edge's"
         assert waiting == len(self.waiting), "a ghost waits"
+        principals = Counter(request.principal for request in self.live.values())
+        assert principals == self.of_principal, "a principal is charged for requests that are not there"

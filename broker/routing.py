@@ -1,12 +1,40 @@
-"""Which neuron serves this model now? Pure: it looks, answers, and changes nothing."""
+"""What happens to a request for a model now? Pure: it looks, answers, and changes nothing.
+
+Arrival, completion, retry and `cortex-ctl explain` all ask `choose`:
+
+1. refuse a name that nobody knows;
+2. serve on the hot replica with the best score: matched prefix against load;
+3. wait while every hot replica is busy;
+4. join a load that is under way, whoever ordered it;
+5. refuse while the model's last load failed not long ago;
+6. load where it fits, after evicting whom the strategy names; victims that still work are chosen only for a queue
+   that has waited its turn;
+7. wait while it could fit, were it not for what works, is pinned, is young or is more important;
+8. refuse what can never fit.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from cortex.broker.fleet import Neuron
+from cortex.broker.placement import Plan, could_ever, looks, plan
+from cortex.broker.prefixes import score
+from cortex.broker.view import View
 from cortex.protocol.faults import Code, Fault
+
+NO_MATCH: Mapping[bytes, float] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """A request, as far as deciding needs it. `matched`: the share of its beginning that each replica has seen."""
+
+    model: str
+    matched: Mapping[bytes, float] = field(default_factory=lambda: NO_MATCH)
+    waited: float = 0.0
+    """Seconds that the one who waits longest for this model has waited."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,8 +43,21 @@ class Serve:
 
 
 @dataclass(frozen=True, slots=True)
+class Join:
+    node: str
+    percent: int
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
 class Wait:
     reason: str
+    is_busy: bool = False
+    """Hot, but every replica is full: another replica might help."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,39 +65,86 @@ class Refuse:
     fault: Fault
 
 
-Choice = Serve | Wait | Refuse
+Choice = Serve | Join | Load | Wait | Refuse
 
 
-def choose(model: str, neurons: Iterable[Neuron], known: set[str], *, settled: bool) -> Choice:
-    """Arrival, completion and retry all ask here.
-
-    1. serve on the hot replica with the smallest share of its slots taken (then the least used one);
-    2. wait while the model is held somewhere, was held, or may yet be announced by a neuron that this broker,
-       just started, has not heard (`settled` false);
-    3. refuse a name that nobody ever held.
-    """
-    best: Neuron | None = None
-    best_rank = (1.0, 0)
-    held = False
-    for neuron in neurons:
-        found = neuron.models.get(model)
-        if found is None:
-            continue
-        held = True
-        if neuron.free(model) > 0:  # case 1
-            rank = (neuron.load[model] / found.slots, neuron.dispatches)
-            if best is None or rank < best_rank:
-                best, best_rank = neuron, rank
-    if best is not None:
+def choose(want: Want, view: View, now: float) -> Choice:
+    """See the module's docstring; the numbers there are those below."""
+    model = want.model
+    if not view.exists(model):  # 1
+        return _unknown(model, view)
+    best, is_hot = _best_replica(want, view)
+    if best is not None:  # 2
         return Serve(best)
-    if held:  # case 2
-        return Wait("every replica is busy")
-    if model in known or not settled:
+    if is_hot:  # 3
+        return Wait("every replica is busy", is_busy=True)
+    if (underway := view.underway(model)) is not None:  # 4
+        return Join(underway.node, underway.percent)
+    if (neuron := view.loading_at(model)) is not None:
+        return Join(neuron.name, 0)
+    failure = view.failures.get(model)
+    if failure is not None and now < failure.until:  # 5
+        return Refuse(load_failed(model, failure.detail, failure.until - now))
+    return _place(want, view, now)
+
+
+def _best_replica(want: Want, view: View) -> tuple[Neuron | None, bool]:
+    """The replica to serve on, and whether there is any, busy or not."""
+    model, matched = want.model, want.matched
+    candidates: list[tuple[float, int, Neuron]] = []
+    total, count = 0, 0
+    for neuron in view.replicas(model):
+        load = neuron.load[model]
+        total += load
+        count += 1
+        if neuron.free(model) > 0:
+            candidates.append((load / neuron.models[model].slots, neuron.dispatches, neuron))
+    if not candidates:
+        return None, count > 0
+    if not matched:
+        return min(candidates, key=lambda one: one[:2])[2], True
+    mean = total / count
+    scores = [score(matched.get(one.route, 0.0), one.load[model], mean) for _, _, one in candidates]
+    ranked = max(zip(scores, candidates, strict=True), key=lambda one: (one[0], -one[1][0], -one[1][1]))
+    return ranked[1][2], True
+
+
+def _place(want: Want, view: View, now: float) -> Choice:
+    """Cases 6 to 8."""
+    profile = view.profile(want.model)
+    turn = want.waited >= view.policy.turn_s
+    for drain in (False, True) if turn else (False,):
+        found = looks(view, profile, now, drain=drain)
+        if (best := plan(view, profile, found, drain=drain)) is not None:
+            return Load(best)  # 6
+    present, departed = could_ever(view, profile)
+    if present:
+        return Wait("no device has room that may be given to it")  # 7
+    if departed or not view.settled or not view.neurons or want.model not in view.profiles:
         return Wait("no replica is ready")
-    return Refuse(  # case 3
-        Fault(
-            code=Code.MODEL_NOT_FOUND,
-            message=f"The model {model!r} does not exist here; GET /v1/models lists those that do.",
-            param="model",
-        )
-    )
+    return Refuse(never_fits(want.model, view, now))  # 8
+
+
+def _unknown(model: str, view: View) -> Choice:
+    if not view.settled:
+        return Wait("this broker has just started")
+    text = f"The model {model!r} does not exist here; GET /v1/models lists those that do."
+    return Refuse(Fault(code=Code.MODEL_NOT_FOUND, message=text, param="model"))
+
+
+def load_failed(model: str, detail: str, seconds: float) -> Fault:
+    """What everybody is told who asks for a model whose load failed."""
+    text = f"{model} could not be loaded: {detail}"
+    return Fault(code=Code.LOAD_FAILED, message=text, param="model", retry_after=max(1.0, seconds))
+
+
+def never_fits(model: str, view: View, now: float) -> Fault:
+    """Why no device of the fleet can hold the model."""
+    profile = view.profile(model)
+    reasons = {one.neuron.name: one.reason for one in looks(view, profile, now) if not one.able}
+    if reasons:
+        why = "; ".join(f"{name}: {reason}" for name, reason in list(reasons.items())[:4])
+    else:
+        why = f"it needs {profile.min_devices} devices of one host that can each hold a share"
+    text = f"{model} fits on no device of this fleet ({why})."
+    return Fault(code=Code.DOES_NOT_FIT, message=text, param="model")

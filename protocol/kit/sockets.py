@@ -37,6 +37,7 @@ class Plane(Enum):
     PULSE = "pulse"
     CTL_SERVER = "ctl server"
     CTL_CLIENT = "ctl client"
+    PEER = "peer"
 
 
 LIMITS: dict[Plane, tuple[int, int]] = {
@@ -45,6 +46,7 @@ LIMITS: dict[Plane, tuple[int, int]] = {
     Plane.PULSE: (256, CONTROL_LIMIT),
     Plane.CTL_SERVER: (256, CONTROL_LIMIT),
     Plane.CTL_CLIENT: (256, REPLY_LIMIT),
+    Plane.PEER: (1024, REPLY_LIMIT),
 }
 """Per plane: the high-water mark in messages, and the largest frame in bytes that is received."""
 

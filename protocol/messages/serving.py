@@ -72,7 +72,7 @@ class Submit(Struct, frozen=True, kw_only=True, omit_defaults=True):
     `prefix` holds, per output choice, the tokens that earlier attempts already delivered. `digest` names the client's
     request, so that the same one sent again after a time-out can take its waiting place. `blocks` are hashes of the
     conversation's beginnings, shortest first, each with the bytes that it covers: where they were seen, keys and
-    values may be cached. `cost` is what fairness charges, in tokens.
+    values may be cached. `cost` is what fairness charges, in tokens; a higher `priority` is served first.
     """
 
     request: RequestId
@@ -80,6 +80,7 @@ class Submit(Struct, frozen=True, kw_only=True, omit_defaults=True):
     model: Name
     operation: Literal["generate", "embed", "count"] = "generate"
     principal: str = ""
+    priority: int = 0
     cost: int = 0
     queue_ms: Ms = 30_000
     waited_ms: Ms = 0

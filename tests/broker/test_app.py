@@ -67,7 +67,7 @@ class Rig:
         ready = m.Ready(version=1, device=Device(kind="sim"), models=models)
         self.neuron.send_multipart(pack(ready, NEURON_SESSION))
         self.edge.send_multipart(pack(m.EdgeBeat(name="e"), EDGE_SESSION))
-        self.turn_until(lambda: self.core.catalogue_version == 1)
+        self.turn_until(lambda: self.core.state.listing_version == 1)
         while not isinstance(message := self.receive(self.edge)[1], m.Welcome) or not message.neurons:
             pass
 
@@ -157,10 +157,10 @@ def test_a_command_of_a_later_version_is_refused_in_words(rig: Rig) -> None:
     with open_socket(rig.context, zmq.REQ, Plane.CTL_CLIENT) as operator:
         operator.connect(rig.endpoints.ctl)
         assert operator.poll(2000, zmq.POLLOUT)
-        operator.send_multipart(pack(m.Command(command="c", verb="load"), b"operator"))
+        operator.send_multipart(pack(m.Goodbye(), b"operator"))
         _, answer = rig.receive(operator)
     assert isinstance(answer, m.CommandFailed)
-    assert "Command" in answer.fault.message
+    assert "Goodbye" in answer.fault.message
 
 
 def test_deltas_of_a_stranger_reach_nobody(rig: Rig) -> None:

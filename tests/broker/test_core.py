@@ -51,9 +51,9 @@ def test_another_session_on_a_known_route_is_a_stranger(bench: Bench) -> None:
 
 
 def test_a_neuron_is_gone_after_three_missed_beats(bench: Bench) -> None:
-    """Silence of three intervals removes it, not a moment less, and `next_deadline` names that moment."""
+    """Silence of three intervals removes it, not a moment less, and the broker asks to be woken by then."""
     bench.join(m=1)
-    assert bench.broker.next_deadline() == bench.now + 3.0
+    assert bench.broker.next_deadline() <= bench.now + 3.0
     bench.tick(after=2.99)
     assert b"neuron" in bench.broker.neurons
     bench.tick(after=0.01)
@@ -139,7 +139,7 @@ def test_an_older_word_on_residency_is_ignored(bench: Bench) -> None:
 
 def test_a_request_carries_its_prompt_to_a_neuron(bench: Bench) -> None:
     """The prompt goes along unread, with the edge's route and the time already waited."""
-    bench.broker.known.add("m")
+    bench.broker.state.view.known.add("m")
     bench.submit("r")
     bench.now += 0.5
     bench.register()
@@ -162,7 +162,7 @@ def test_the_least_loaded_replica_serves(bench: Bench) -> None:
 @pytest.mark.parametrize("obstacle", ["registered", "stalled", "cold", "elsewhere"])
 def test_only_a_ready_neuron_with_the_model_hot_serves(bench: Bench, obstacle: str) -> None:
     """A neuron that only registered, stalls, or holds the model cold is not given anything."""
-    bench.broker.known.add("m")
+    bench.broker.state.view.known.add("m")
     bench.register()
     if obstacle == "stalled":
         bench.ready(m=1)
@@ -275,7 +275,7 @@ def test_a_change_of_the_catalogue_is_pushed(bench: Bench) -> None:
 def test_the_number_of_another_brokers_catalogue_is_not_believed(bench: Bench) -> None:
     """A broker that restarted counts anew: an edge's number may be the same by chance."""
     bench.join(m=1)
-    (welcome,) = to_edge(bench.edge_beat(catalogue=bench.broker.catalogue_version))
+    (welcome,) = to_edge(bench.edge_beat(catalogue=bench.broker.state.listing_version))
     assert isinstance(welcome, m.Welcome)
     assert welcome.models
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from broker_bench import Bench, fault_code, kinds, session_of, to_edge, to_neuron
 
-from cortex.broker import core
+from cortex.broker.core import SETTLE
 from cortex.broker.events import NeuronUnreachable, ToEdge
 from cortex.protocol import messages as m
 from cortex.protocol.faults import Code
@@ -88,7 +88,7 @@ def test_a_deadline_says_what_was_missing(bench: Bench, held: bool, code: Code) 
     if not held:
         bench.ready(version=2, other=1)
     bench.submit("r", queue_ms=2000)
-    assert bench.broker.next_deadline() == bench.now + 2.0
+    assert bench.broker.next_deadline() <= bench.now + 2.0
     assert bench.tick(after=1.9) == []
     (refused,) = to_edge(bench.tick(after=0.1))
     assert fault_code(refused) is code
@@ -107,7 +107,7 @@ def test_an_unsettled_broker_lets_unknown_models_wait() -> None:
     assert kinds(to_edge(bench.submit("r", "nonsense"))) == ["Queued"]
     bench.now = 1.0
     bench.edge_beat()
-    (refused,) = to_edge(bench.tick(after=core.SETTLE - 1.0))
+    (refused,) = to_edge(bench.tick(after=SETTLE - 1.0))
     assert fault_code(refused) is Code.MODEL_NOT_FOUND
 
 
@@ -118,9 +118,9 @@ def test_a_model_that_was_held_once_is_waited_for(bench: Bench) -> None:
     assert kinds(to_edge(bench.submit("r"))) == ["Queued"]
 
 
-def test_a_crowd_is_refused(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_crowd_is_refused(bench: Bench) -> None:
     """The queue is bounded."""
-    monkeypatch.setattr(core, "MAX_WAITING", 1)
+    bench.broker.state.view.policy.max_waiting = 1
     bench.join(m=1)
     for number in range(2):
         bench.submit(f"r{number}")

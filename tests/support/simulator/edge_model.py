@@ -63,6 +63,7 @@ class EdgeModel:
             Deltas: self._deltas,
             m.Welcome: self._welcome,
             m.Queued: self._queued,
+            m.Loading: self._queued,
             m.Accepted: self._accepted,
             m.Finished: self._finished,
             m.Failed: self._failed,
@@ -132,6 +133,9 @@ class EdgeModel:
             model=spec.model,
             queue_ms=max(0, spec.queue_ms - waited),
             waited_ms=waited,
+            principal=spec.principal,
+            cost=sum(spec.totals),
+            digest=spec.digest,
         )
         self._send(message, (spec.request.encode(),))
 
@@ -176,7 +180,9 @@ class EdgeModel:
         if message.models is not None:
             self.catalogue = message.models
 
-    def _queued(self, call: Call, message: m.Queued, payload: tuple[Any, ...], session: bytes | None) -> None:
+    def _queued(
+        self, call: Call, message: m.Queued | m.Loading, payload: tuple[Any, ...], session: bytes | None
+    ) -> None:
         pass
 
     def _accepted(

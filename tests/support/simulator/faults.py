@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from cortex.broker.events import EdgeUnreachable, FromEdge, FromNeuron, NeuronUnreachable
 from cortex.protocol import messages as m
@@ -22,8 +23,12 @@ from simulator.world import Tokens, World
 class Faults:
     """Strikes at drawn moments; `struck` counts what really happened."""
 
-    def __init__(self, world: World, neurons: list[NeuronModel], edges: list[EdgeModel], end: float) -> None:
+    def __init__(
+        self, world: World, neurons: list[NeuronModel], edges: list[EdgeModel], end: float, models: list[str]
+    ) -> None:
         self.world = world
+        self.models = models
+        self.end = end
         self.neurons = neurons
         self.edges = edges
         self.struck: Counter[str] = Counter()
@@ -40,8 +45,17 @@ class Faults:
             "broker_restart": self._broker_restart,
             "spurious_busy": self._spurious_busy,
             "garbage": self._garbage,
-            "reload": self._reload,
         }
+        if world.catalogue.models:
+            kinds |= {
+                "load_fails": self._load_fails,
+                "load_hangs": self._load_hangs,
+                "foreign_memory": self._foreign_memory,
+                "operator": self._operator,
+                "crash_while_loading": self._crash_while_loading,
+            }
+        else:
+            kinds["reload"] = self._reload
         rng = world.rng
         enabled = rng.sample(sorted(kinds), rng.randint(3, 8))
         for _ in range(rng.randint(6, 14)):
@@ -165,10 +179,84 @@ class Faults:
         neuron = self._neuron()
         if neuron is None:
             return False
-        model = rng.choice(sorted(neuron.slots))
+        model = rng.choice(sorted(neuron.slots or {"m0": 1}))
         neuron.hold(model, hot=False)
         self.world.after(rng.uniform(0.5, 6.0), self._loaded, (neuron, model))
         return True
+
+    # ── placement ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _load_fails(self) -> bool:
+        neuron = self.world.rng.choice(self.neurons)
+        neuron.fate.fails += 1
+        return True
+
+    def _load_hangs(self) -> bool:
+        neuron = self.world.rng.choice(self.neurons)
+        neuron.fate.hangs += 1
+        return True
+
+    def _foreign_memory(self) -> bool:
+        """Somebody else takes memory of a device, or an unload does not give it back; it comes back later."""
+        neuron = self._neuron()
+        if neuron is None:
+            return False
+        shelf, taken = neuron.shelf, self.world.rng.randint(1, 3)
+        shelf.foreign += taken
+
+        def give_back() -> None:
+            shelf.foreign -= taken
+
+        self.world.after(self.world.rng.uniform(1.0, 8.0), give_back)
+        return True
+
+    def _crash_while_loading(self) -> bool:
+        loading = [
+            neuron
+            for neuron in self.neurons
+            if neuron.alive
+            and not neuron.is_standing
+            and any(held.state in ("loading", "draining") for held in neuron.shelf.models.values())
+        ]
+        if not loading:
+            return False
+        neuron = self.world.rng.choice(loading)
+        neuron.crash(drain=self.world.rng.random() < 0.5)
+        self.world.after(self.world.rng.choice([0.2, 1.0, 4.0]), neuron.start)
+        return True
+
+    def _operator(self) -> bool:
+        """An operator gives an order; what would keep clients waiting is taken back before the end."""
+        rng = self.world.rng
+        if self.world.broker is None:
+            return False
+        verb = rng.choice(["load", "unload", "pin", "unpin", "drain", "resume"])
+        model = rng.choice(self.models)
+        node = rng.choice(self.neurons).name if verb in ("drain", "resume") or rng.random() < 0.3 else ""
+        name = f"op-{rng.randrange(10**9)}"
+        about = {"node": node} if verb in ("drain", "resume") else {"model": model, "node": node}
+        self.world.order(m.Command(command=name, verb=verb, **about))
+        self.world.oracle.branches[f"operator {verb}"] += 1
+        back = {"drain": "resume", "pin": "unpin"}.get(verb)
+        if back is not None:
+            self._take_back(m.Command(command=f"{name}-back", verb=back, **about), 0)
+        return True
+
+    def _take_back(self, command: m.Command, tries: int) -> None:
+        """Until it is done: a broker may restart in between and know nothing of it."""
+
+        def give() -> None:
+            broker = self.world.broker
+            if broker is not None:
+                order = broker.operations.orders.get(command.command)
+                if order is not None and order.state == "done":
+                    return
+                name = f"{command.command}-{tries}"
+                self.world.order(replace(command, command=name))
+            if tries < 6:
+                self._take_back(replace(command, command=command.command), tries + 1)
+
+        self.world.after(self.world.rng.uniform(0.5, 5.0), give)
 
     def _loaded(self, neuron: NeuronModel, model: str) -> None:
         if neuron.alive and neuron.is_standing:

@@ -20,7 +20,8 @@ from cortex.broker.waiting import Key
 from cortex.protocol import messages as m
 from cortex.protocol.deltas import Delta, Deltas
 from cortex.protocol.faults import Code, Fault
-from cortex.protocol.values import Device, Model
+from cortex.protocol.values import Model, Use
+from simulator.residency import Fate, Shelf
 from simulator.world import Link, Spec, Tokens, World
 
 BEAT = 1.0
@@ -41,12 +42,25 @@ class Work:
 class NeuronModel:
     """One device process after another, on one device."""
 
-    def __init__(self, world: World, name: str, slots: dict[str, int], latency: float, step: float) -> None:
+    def __init__(
+        self,
+        world: World,
+        name: str,
+        slots: dict[str, int],
+        latency: float,
+        step: float,
+        *,
+        index: int = 0,
+        budget: int = 0,
+    ) -> None:
         self.world = world
-        self.name = name
-        self.device = Device(kind="sim", index=0)
+        self.node = name
+        self.name = f"{name}/sim-{index}"
+        self.index = index
+        self.budget = budget
+        self.fate = Fate()
         self.slots = slots
-        self.hot = set(slots)
+        """What each process holds from the start."""
         self.step_s = step
         self.slowness = 1.0
         self.link = Link(world, name, latency)
@@ -58,7 +72,8 @@ class NeuronModel:
         self.alive = False
         self.life = 0
         self.live: dict[Key, Work] = {}
-        self.version = 0
+        self.loads = self.evictions = 0
+        """Of all its processes so far."""
         self.refuses_all = False
         self.paused = False
         self.stood_since: float | None = None
@@ -67,6 +82,10 @@ class NeuronModel:
             m.RegisterAgain: self._register_again,
             m.Generate: self._generate,
             m.Cancel: self._cancel,
+            m.Place: self._place,
+            m.Commit: self._commit,
+            m.Pin: self._pin,
+            m.Drain: self._drain,
         }
 
     def __repr__(self) -> str:
@@ -81,6 +100,11 @@ class NeuronModel:
         self.alive = True
         self.route, self.pulse_route, self.session = world.fresh(5), world.fresh(5), world.fresh(8)
         self.live = {}
+        self.ended_at: dict[str, float] = {}
+        self.restarts = False
+        self.shelf = Shelf(world, self.index, self.budget, self.fate, self.in_hand, self._held_other)
+        for model, count in self.slots.items():
+            self.shelf.stock(model, count)
         self.recent: dict[Key, Struct] = {}
         self.turn = 0
         self.tokens = 0
@@ -98,6 +122,9 @@ class NeuronModel:
     def crash(self, *, drain: bool) -> None:
         self.alive = False
         self.live = {}
+        self.shelf.close()
+        self.loads += self.shelf.loads
+        self.evictions += self.shelf.evictions
         del self.world.peers[self.route]
         self.link.peer = None
         self.link.sever(drain=drain)
@@ -120,20 +147,37 @@ class NeuronModel:
             self.connected()
         while self._inbox:
             self._handle(*self._inbox.popleft())
+        self._settle()
         self._keep_stepping()
 
     def models(self) -> tuple[Model, ...]:
-        return tuple(
-            Model(id=name, state="hot" if name in self.hot else "cold", slots=slots, context=4096)
-            for name, slots in self.slots.items()
-        )
+        return self.shelf.listed()
+
+    def in_hand(self, model: str) -> int:
+        return sum(work.spec.model == model for work in self.live.values())
 
     def hold(self, model: str, *, hot: bool) -> None:
-        """Residency changes, and the broker is told."""
-        (self.hot.add if hot else self.hot.discard)(model)
-        self.version += 1
+        """Something that it holds from the start is dropped, or is back, and the broker is told."""
+        held = self.shelf.models.get(model)
+        if held is not None and held.footprint == 0 and held.state in ("hot", "cold"):
+            held.state = "hot" if hot else "cold"
+            self.shelf.version += 1
+            if self.alive:
+                self._ready()
+
+    def _held_other(self) -> None:
+        """Residency changed: every broker is told at the end of the turn, and here that is now."""
         if self.alive:
             self._ready()
+
+    def _settle(self) -> None:
+        """After work has ended, victims may leave, and a process that is to restart may go."""
+        if not self.is_standing:
+            self.shelf.settle()
+        if self.restarts and not self.live and self.alive and not self.is_standing:
+            self.world.oracle.branches["restarted for defragmentation"] += 1
+            self.crash(drain=True)
+            self.world.after(0.3, self.start)
 
     # ── messages ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -158,7 +202,7 @@ class NeuronModel:
             handler(message, payload)
 
     def _introduction(self) -> m.Register:
-        return m.Register(node=self.name, device=self.device)
+        return m.Register(node=self.node, device=self.shelf.device())
 
     def _registered(self, message: m.Registered, payload: tuple[Any, ...]) -> None:
         self._ready()
@@ -167,7 +211,31 @@ class NeuronModel:
         self._send(self._introduction())
 
     def _ready(self) -> None:
-        self._send(m.Ready(version=self.version, device=self.device, models=self.models()))
+        shelf = self.shelf
+        self._send(
+            m.Ready(
+                version=shelf.version,
+                device=shelf.device(),
+                models=shelf.listed(),
+                drained=shelf.drained,
+                cycles=shelf.cycles,
+            )
+        )
+
+    def _place(self, message: m.Place, payload: tuple[Any, ...]) -> None:
+        self._send(self.shelf.place(message))
+
+    def _commit(self, message: m.Commit, payload: tuple[Any, ...]) -> None:
+        self.shelf.commit(message)
+
+    def _pin(self, message: m.Pin, payload: tuple[Any, ...]) -> None:
+        self._send(self.shelf.pin(message))
+
+    def _drain(self, message: m.Drain, payload: tuple[Any, ...]) -> None:
+        self.shelf.drain(message.drained)
+        self._send(m.Placed(command=message.command, version=self.shelf.version))
+        self.restarts = message.drained and (self.restarts or message.restart)
+        self._settle()
 
     def _generate(self, message: m.Generate, payload: tuple[Any, ...]) -> None:
         key = (message.request, message.attempt)
@@ -186,10 +254,9 @@ class NeuronModel:
             self._keep_stepping()
 
     def _has_room(self, model: str) -> bool:
-        if self.refuses_all or model not in self.hot:
+        if self.refuses_all or self.shelf.drained or not self.shelf.is_hot(model):
             return False
-        taken = sum(work.spec.model == model for work in self.live.values())
-        return taken < self.slots[model]
+        return self.in_hand(model) < self.shelf.models[model].slots
 
     def _cancel(self, message: m.Cancel, payload: tuple[Any, ...]) -> None:
         key = (message.request, message.attempt)
@@ -199,11 +266,13 @@ class NeuronModel:
             self._end(key, m.Finished(request=key[0], attempt=key[1], totals=totals, cancelled=True))
 
     def _end(self, key: Key, terminal: m.Finished | m.Failed) -> None:
+        self.ended_at[self.live[key].spec.model] = self.world.now
         del self.live[key]
         self.recent[key] = terminal
         if len(self.recent) > 64:
             del self.recent[next(iter(self.recent))]
         self._send(terminal, (key[0].encode(),))
+        self._settle()
 
     def _send(self, message: Struct, payload: tuple[bytes, ...] = ()) -> None:
         self._put(FromNeuron(self.route, self.session, message, payload))
@@ -241,6 +310,8 @@ class NeuronModel:
                 self._put(Tokens(self.route, self.session, edge, Deltas(deltas)))
         for key, terminal in ended:
             self._end(key, terminal)
+            if life != self.life or not self.alive:
+                return  # it was to restart when idle
         self._keep_stepping()
 
     def _advance(self, key: Key, work: Work) -> list[Delta]:
@@ -271,9 +342,20 @@ class NeuronModel:
             busy_ms=int(stood * 1000),
             stalled=stood > STALL_AFTER,
             live=tuple(self.live),
+            free_bytes=self.shelf.device().free_bytes,
             tokens=self.tokens,
+            use={name: self._use(name) for name, held in self.shelf.models.items() if held.state == "hot"},
         )
         self.pulse.to_broker(FromNeuron(self.pulse_route, self.session, beat))
+        for held in self.shelf.models.values() if self.stood_since is None else ():
+            if held.state == "loading":
+                spent = 0.0 if held.began is None else self.world.now - held.began
+                percent = min(99, int(100 * spent / self.fate.load_s))
+                self._send(m.LoadProgress(command=held.command, model=held.name, percent=percent))
+
+    def _use(self, model: str) -> Use:
+        idle = self.world.now - self.ended_at.get(model, self.world.now)
+        return Use(self.in_hand(model), int(1000 * idle))
 
 
 class _Pulse:

@@ -15,6 +15,7 @@ from cortex.broker.events import (
     EdgeUnreachable,
     Effect,
     Event,
+    FromCtl,
     FromEdge,
     FromNeuron,
     NeuronUnreachable,
@@ -23,6 +24,7 @@ from cortex.broker.events import (
 )
 from cortex.broker.fleet import Edge, Neuron
 from cortex.broker.lifecycle import State
+from cortex.broker.requests import Request
 from cortex.broker.waiting import Key
 from cortex.protocol import liveness
 from cortex.protocol import messages as m
@@ -33,6 +35,8 @@ from simulator.neuron_model import NeuronModel
 if TYPE_CHECKING:
     from simulator.world import Tokens, World
 
+KEEP = 10.0
+"""Seconds for which a waiting place is kept."""
 DISPATCHES = 20
 """How often one attempt may be sent out within a second before it counts as spinning."""
 
@@ -73,7 +77,10 @@ class Oracle:
     def broker_started(self, broker: Broker) -> None:
         self._broker = broker
         self._order: dict[Key, int] = {}
+        self._kept: dict[tuple[str, bytes], tuple[int, float]] = {}
         self._deadlines: dict[Key, float] = {}
+        self._waits_ms: dict[Key, int] = {}
+        self._asked: dict[bytes, set[str]] = {}
         self._told: set[Key] = set()
         self._holders: dict[Key, bytes] = {}
         self._sent: Counter[Key] = Counter()
@@ -104,6 +111,7 @@ class Oracle:
                 found = broker.requests.live.get((request, attempt))
                 if found is not None and found.edge.route == route:
                     self.branches[f"cancelled while {found.state}"] += 1
+                    self._left(found)
             case FromNeuron(message=m.Refused(request=request, attempt=attempt)):
                 found = broker.requests.live.get((request, attempt))
                 if found is not None and found.state is State.ASSIGNED:
@@ -121,17 +129,32 @@ class Oracle:
             self.branches[f"neuron lost while {self._broker.requests.live[key].state}"] += 1
 
     def _edge_lost(self, edge: Edge) -> None:
+        for key in sorted(edge.requests):
+            self._left(self._broker.requests.live[key])
         if edge.requests:
             self.branches["edge lost with requests"] += 1
 
     def _submitted(self, message: m.Submit) -> None:
         key = (message.request, message.attempt)
         if key not in self._order:
-            self._order[key] = len(self._order)
+            earlier = self._broker.requests.live.get((message.request, message.attempt - 1))
+            if earlier is not None:
+                self._left(earlier)
+            place, until = self._kept.pop((message.principal, message.digest), (0, 0.0))
+            took = bool(message.digest) and self.world.now < until
+            self.branches["took its waiting place"] += took
+            self._order[key] = place if took else len(self._order)
             self._deadlines[key] = self.world.now + message.queue_ms / 1000
+            self._waits_ms[key] = message.queue_ms
         else:
             is_live = key in self._broker.requests.live
             self.branches[f"duplicate submit of {'a live' if is_live else 'an ended'} attempt"] += 1
+
+    def _left(self, request: Request) -> None:
+        """Who waits and leaves keeps its place for a while, for the same request sent again."""
+        if request.state is State.WAITING and request.submit.digest:
+            name = (request.principal, request.submit.digest)
+            self._kept[name] = (self._order[request.key], self.world.now + KEEP)
 
     # ── after an event: is everything as it must be? ─────────────────────────────────────────────────────────────
 
@@ -143,6 +166,8 @@ class Oracle:
             words.append(type(effect.message).__name__)
             if isinstance(effect, ToNeuron):
                 self._sent_to_neuron(event, effect)
+            elif isinstance(effect.message, m.Loading):
+                self._told_of_load(effect.message)
             elif isinstance(effect.message, Terminal):
                 self._sent_terminal(event, effect, effect.message)
         if (
@@ -167,12 +192,50 @@ class Oracle:
         message = effect.message
         if isinstance(message, m.RegisterAgain):
             self.branches["told to register again"] += 1
+        elif isinstance(message, m.Place):
+            self._placement(event, effect.route, message)
         elif isinstance(message, m.Cancel) and isinstance(event, FromNeuron):
             neuron = self._broker.neurons[effect.route]
             if (message.request, message.attempt) not in neuron.assigned:
                 self.branches["stray cancelled"] += 1
         elif isinstance(message, m.Generate):
             self._dispatched(effect.route, message)
+
+    def _placement(self, event: Event | None, route: bytes, message: m.Place) -> None:
+        """S5-S7: only what is idle, unpinned and not more important leaves; one load; only for somebody."""
+        broker = self._broker
+        neuron = broker.neurons.get(route)
+        if neuron is None or message.command in self._asked.setdefault(route, set()):
+            return  # lost in the same breath, or asked again
+        self._asked[route].add(message.command)
+        view, waiting = broker.state.view, broker.requests.waiting
+        for victim in message.evict:
+            held, profile = neuron.models[victim], view.profile(victim)
+            is_broken = len(view.members(neuron, victim)) < len(held.devices)
+            pinned = (held.pinned or profile.pinned) and not is_broken
+            self.require(not pinned, f"{victim} is pinned and was to be evicted")
+            if not message.drain:
+                self.require(not neuron.load[victim], f"{victim} works and was to be evicted")
+            if message.load is not None and not isinstance(event, FromCtl):
+                wanted = view.profile(message.load.model)
+                self.require(profile.priority <= wanted.priority, f"{victim} is more important")
+            self.branches["evicted while it worked" if neuron.load[victim] else "evicted"] += 1
+        if message.load is None:
+            self.branches["unloaded"] += 1
+            return
+        model = message.load.model
+        profile = view.profile(model)
+        self.branches["load over two devices" if message.load.devices else "load"] += 1
+        orders = [o for o in broker.operations.orders.values() if o.command.model == model]
+        by_hand = bool(orders) or any(model in pins for pins in broker.state.restores.values())
+        somebody = waiting.first(model) is not None or profile.pinned or by_hand
+        self.require(somebody, f"{model} is loaded for nobody")
+        hot = sum(
+            one.is_hot(model) and one.serves and model not in one.closing for one in broker.neurons.values()
+        )
+        self.require(hot < profile.replicas.max or by_hand, f"{model} is loaded once too often")
+        if hot:
+            self.branches["another replica"] += 1
 
     def _dispatched(self, route: bytes, message: m.Generate) -> None:
         """In order, within the slots that the neuron advertised, and never again after a terminal."""
@@ -188,10 +251,23 @@ class Oracle:
             self.require(held.state == "hot" and taken <= held.slots, f"{neuron.name} was given too much")
         if self._losses < 2:  # of two neurons lost at once, the second may return who came before
             order = self._order[key]
+            live = self._broker.requests.live
+            principal = live[key].principal if key in live else ""
             passed_over = [
-                one for one in self._broker.requests.waiting.keys(model) if self._order[one] < order
+                one
+                for one in self._broker.requests.waiting.keys(model)
+                if self._order[one] < order and live[one].principal == principal
             ]
             self.require(not passed_over, f"{key} was served before {passed_over}")
+
+    def _told_of_load(self, message: m.Loading) -> None:
+        """A load moves the deadline, once."""
+        key = (message.request, message.attempt)
+        found = self._broker.requests.live.get(key)
+        if key in self._waits_ms and found is not None:
+            allowed = self._broker.state.view.profile(found.model).load_deadline
+            moved = self.world.now + allowed + self._waits_ms.pop(key) / 1000
+            self._deadlines[key] = max(self._deadlines[key], moved)
 
     def _sent_terminal(self, event: Event | None, effect: ToEdge, message: Terminal) -> None:
         """S1: one terminal; it is the word of whoever was given the request."""
@@ -243,6 +319,14 @@ class Oracle:
         self.require(not unanswered, f"never answered: {unanswered}")
         self.require(not broker.requests.live, f"left over in the broker: {list(broker.requests.live)}")
         self.require(len(broker.requests.waiting) == 0, "somebody still waits")
+        orders = [
+            order.command
+            for order in broker.operations.orders.values()
+            if order.state == "running" and self.world.now > order.until + 2.0
+        ]
+        loads = [name for name in broker.state.loads.by_model if not broker.state.view.profile(name).pinned]
+        self.require(not orders, f"orders are not ended: {orders}")
+        self.require(not loads, f"loads are not ended: {loads}")
         self.require(
             set(broker.neurons) == {one.route for one in neurons}, "the broker believes in other neurons"
         )
@@ -259,13 +343,15 @@ class Oracle:
             self.require(seen.state == "ready" and not seen.stalled, f"{seen.name} is not in service")
         for edge in edges:
             self.require(not broker.edges[edge.route].requests, f"{edge.name} holds requests")
-            self.require(edge.version == broker.catalogue_version, f"{edge.name} has an old catalogue")
-            self.require(edge.catalogue == broker.catalogue, f"{edge.name} has a wrong catalogue")
+            self.require(edge.version == broker.state.listing_version, f"{edge.name} has an old catalogue")
+            self.require(edge.catalogue == broker.state.listed, f"{edge.name} has a wrong catalogue")
         if broker.dropped["lost_frames"]:
             self.branches["lost frame found by heartbeats"] += 1
 
 
 def _word(event: Event) -> str:
+    if isinstance(event, FromCtl):
+        return f"operator {event.message.verb} {event.message.model} {event.message.node}"
     if isinstance(event, FromEdge | FromNeuron):
         message = event.message
         request = getattr(message, "request", "")

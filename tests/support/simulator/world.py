@@ -15,14 +15,26 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import Struct
 
+from cortex.broker.catalogue import Catalogue
 from cortex.broker.core import Broker
-from cortex.broker.events import EdgeUnreachable, Effect, Event, FromNeuron, NeuronUnreachable, ToEdge
+from cortex.broker.events import (
+    EdgeUnreachable,
+    Effect,
+    Event,
+    FromCtl,
+    FromNeuron,
+    NeuronUnreachable,
+    ToEdge,
+)
+from cortex.broker.view import Policy
 from cortex.protocol.deltas import Deltas
+from cortex.protocol.messages import Command
 
 if TYPE_CHECKING:
     from simulator.oracle import Oracle
 
-BrokerFactory = Callable[[str, float], Broker]
+BrokerFactory = Callable[..., Broker]
+"""Called as `Broker` is."""
 
 
 @dataclass(slots=True)
@@ -46,6 +58,9 @@ class Spec:
     queue_ms: int
     fails_at: int | None
     """The engine fails after this many tokens of the first choice."""
+    principal: str = ""
+    digest: bytes = b""
+    """What the client sends again after it gave up has the same one."""
 
     def token(self, choice: int, index: int) -> int:
         return (self.base + choice * 7919 + index * index * 31 + index) % 50021
@@ -152,6 +167,9 @@ class World:
         """Device threads and edges that run, by routing id."""
         self.links: list[Link] = []
         self._factory = broker_factory
+        self.catalogue = Catalogue()
+        self.policy = Policy()
+        self.lives = 0
         self._heap: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._number = 0
         self._tick_at: float | None = None
@@ -179,7 +197,10 @@ class World:
 
     def start_broker(self) -> None:
         """A new core with an empty state; the links find it again, each in its own time."""
-        self.broker = self._factory("broker-0", self.now)
+        self.lives += 1
+        self.broker = self._factory(
+            "broker-0", self.now, epoch=str(self.lives), policy=self.policy, catalogue=self.catalogue
+        )
         self.oracle.broker_started(self.broker)
         for link in self.links:
             link.connect_in(self.rng.uniform(0.01, 0.8))
@@ -192,6 +213,11 @@ class World:
         self._tick_at = None
         for link in self.links:
             link.sever()
+
+    def order(self, command: Command) -> None:
+        """An operator orders something, if there is a broker to order it from."""
+        if self.broker is not None:
+            self._feed(FromCtl(command))
 
     def deliver(self, item: Event | Tokens) -> None:
         """Something reached the broker's sockets."""

@@ -1,0 +1,90 @@
+"""What would become of a request for a model now, and why: `choose`, told in words. Pure; it changes nothing."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from cortex.broker.placement import Look, Plan, footprint_on, looks
+from cortex.broker.routing import Choice, Join, Load, Refuse, Serve, Wait, Want, choose
+from cortex.broker.state import State
+from cortex.protocol.messages import Explanation, Option
+
+
+def explain(state: State, model: str, now: float) -> Explanation:
+    """The decision, and every device that was looked at."""
+    view, waiting = state.view, state.requests.waiting
+    oldest = waiting.oldest(model)
+    count = waiting.count(model)
+    choice: Choice = choose(Want(model, waited=now - oldest if oldest is not None else 0.0), view, now)
+    if count and isinstance(choice, Serve):  # they are served first, in the same breath
+        choice = Wait("others wait before it", is_busy=True)
+    profile = view.profile(model)
+    found = looks(view, profile, now) if view.exists(model) else []
+    return replace(
+        _told(state, model, choice, now),
+        owner=state.mesh.owner_of(model),
+        waiting=count,
+        options=tuple(_option(one) for one in sorted(found, key=lambda one: one.neuron.name)),
+    )
+
+
+def _told(state: State, model: str, choice: Choice, now: float) -> Explanation:
+    view = state.view
+    match choice:
+        case Serve(neuron=neuron):
+            load, slots = neuron.load[model], neuron.models[model].slots
+            reason = f"it is hot on {neuron.name}, {load} of {slots} slots taken"
+            return Explanation(model=model, verdict="serve", reason=reason, node=neuron.name)
+        case Join(node=node, percent=percent):
+            reason = f"it is loading on {node}, {percent} % done"
+            left = int(1000 * _remaining(state, model, now))
+            return Explanation(model=model, verdict="join", reason=reason, node=node, wait_ms=left)
+        case Load(plan=plan):
+            seconds = view.usage.load_s(model, footprint_on(view.profile(model), plan.leader))
+            return Explanation(
+                model=model,
+                verdict="load",
+                reason=_why(plan),
+                node=plan.leader.name,
+                victims=plan.victims,
+                wait_ms=int(1000 * seconds),
+            )
+        case Wait(reason=reason):
+            return Explanation(model=model, verdict="wait", reason=reason)
+        case Refuse(fault=fault):
+            after = int(1000 * (fault.retry_after or 0))
+            return Explanation(
+                model=model, verdict="refuse", reason=fault.message, wait_ms=after, fault=fault
+            )
+
+
+def _why(plan: Plan) -> str:
+    where = ", ".join(part.neuron.name for part in plan.parts if part.loads)
+    if not plan.victims:
+        return f"it is cold, and there is room on {where}"
+    last = (
+        "after they end what runs"
+        if plan.drain
+        else "which are idle"
+        if len(plan.victims) > 1
+        else "which is idle"
+    )
+    return f"it is cold, and {where} has room once {', '.join(plan.victims)} left, {last}"
+
+
+def _remaining(state: State, model: str, now: float) -> float:
+    """Seconds until a load under way should end, by the last one's time."""
+    underway = state.view.underway(model)
+    if underway is None:
+        return 0.0
+    if underway.percent:
+        spent = now - underway.since
+        return spent * (100 - underway.percent) / underway.percent
+    return max(0.0, underway.since + underway.expected_s - now)
+
+
+def _option(one: Look) -> Option:
+    if one.victims is None:
+        return Option(node=one.neuron.name, verdict="not now" if one.able else "never", reason=one.reason)
+    names = tuple(resident.model for resident in one.victims)
+    return Option(node=one.neuron.name, verdict="could take it", reason=one.reason, victims=names)

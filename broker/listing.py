@@ -1,0 +1,60 @@
+"""The models that clients may ask for: profiles and topology, and what neurons hold. Pure."""
+
+from __future__ import annotations
+
+from cortex.broker.fleet import Neuron
+from cortex.broker.placement import footprint_on, unable
+from cortex.broker.view import View
+from cortex.protocol.messages import CatalogueEntry
+from cortex.protocol.values import Model, ModelState
+
+RANK: tuple[ModelState, ...] = ("hot", "loading", "draining", "asleep", "failed", "cold")
+"""What a model's state is as a whole: the best of its places."""
+
+
+def entries(view: View) -> tuple[CatalogueEntry, ...]:
+    """Every model that is written in the catalogue or was ever held, and where it is now, by name."""
+    return tuple(_entry(view, name) for name in sorted(view.profiles.keys() | view.known))
+
+
+def _entry(view: View, name: str) -> CatalogueEntry:
+    profile = view.profile(name)
+    held = [(neuron, neuron.models[name]) for neuron in view.holders.get(name, {}).values()]
+    states = {_word(neuron, model) for neuron, model in held}
+    hot = [model for neuron, model in held if model.state == "hot" and neuron.serves]
+    context = min(
+        (model.context for model in hot or [model for _, model in held] if model.context), default=0
+    )
+    limits = [limit for limit in (context, profile.limit.context) if limit]
+    seen = {item for _, model in held for item in model.capabilities}
+    return CatalogueEntry(
+        id=name,
+        loaded=any(model.slots for model in hot),
+        state=next((state for state in RANK if state in states), "cold"),
+        context=min(limits, default=0),
+        max_output=profile.limit.output,
+        capabilities=tuple(sorted(seen or set(profile.capabilities))),
+        locations=tuple(
+            sorted((neuron.name, _word(neuron, model), model.footprint_bytes) for neuron, model in held)
+        ),
+        feasible_on=feasible_on(view, name),
+        cost=profile.cost,
+        sampling=profile.sampling,
+    )
+
+
+def feasible_on(view: View, name: str) -> tuple[str, ...]:
+    """Hosts that have enough devices able to hold the model, whatever stands there now."""
+    profile = view.profile(name)
+    able: dict[str, int] = {}
+    for neuron in view.neurons.values():
+        is_held = name in neuron.models
+        if not unable(profile, neuron, footprint_on(profile, neuron), is_held=is_held):
+            able[neuron.node] = able.get(neuron.node, 0) + 1
+        elif is_held and neuron.models[name].state == "hot":
+            able[neuron.node] = profile.min_devices
+    return tuple(sorted(node for node, count in able.items() if count >= profile.min_devices))
+
+
+def _word(neuron: Neuron, model: Model) -> str:
+    return "stalled" if neuron.stalled else model.state

@@ -1,0 +1,78 @@
+"""The other brokers: who lives, how busy each is, and which of us owns what. Pure.
+
+Ownership is a convenience, never a lock: while views differ two brokers may queue for one model for a moment, and the
+neurons' compare-and-set keeps that correct.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cortex.protocol import liveness
+from cortex.protocol.messages import BrokerStatus, PeerBeat
+from cortex.protocol.owner import owner
+
+FORGET = 600.0
+
+
+@dataclass(slots=True)
+class Peer:
+    """One other broker, as last heard."""
+
+    beat: PeerBeat
+    seen: float
+
+
+class Mesh:
+    """This broker among the others."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.peers: dict[str, Peer] = {}
+        self.live: frozenset[str] = frozenset({name})
+        self._owners: dict[str, str] = {}
+
+    def heard(self, beat: PeerBeat, now: float) -> None:
+        """A broker beats. Our own name is ourselves, or a mistake that `twin` tells."""
+        if beat.name != self.name:
+            self.peers[beat.name] = Peer(beat, now)
+
+    def refresh(self, now: float) -> frozenset[str]:
+        """Who came or went since the last time; ownership follows."""
+        for name in [name for name, peer in self.peers.items() if now - peer.seen > FORGET]:
+            del self.peers[name]
+        alive = {name for name, peer in self.peers.items() if not liveness.is_gone(peer.seen, now)}
+        live = frozenset({self.name, *alive})
+        changed = live ^ self.live
+        if changed:
+            self.live = live
+            self._owners.clear()
+        return changed
+
+    def owner_of(self, key: str) -> str:
+        """The live broker that keeps this model's queue (or looks after this device)."""
+        if len(self.live) == 1:
+            return self.name
+        found = self._owners.get(key)
+        if found is None:
+            if len(self._owners) > 4096:
+                self._owners.clear()
+            found = self._owners[key] = owner(key, self.live) or self.name
+        return found
+
+    def owns(self, key: str) -> bool:
+        return self.owner_of(key) == self.name
+
+    def statuses(self) -> tuple[BrokerStatus, ...]:
+        """The others, for `cortex-ctl status`."""
+        return tuple(
+            BrokerStatus(
+                name=name,
+                state="live" if name in self.live else "gone",
+                running=peer.beat.running,
+                waiting=peer.beat.waiting,
+                served=peer.beat.served,
+                owns=peer.beat.owns,
+            )
+            for name, peer in sorted(self.peers.items())
+        )

@@ -1,0 +1,255 @@
+"""What operators ordered: load, unload, pin, unpin, drain, resume. Each is a goal that is pursued until it is reached.
+
+An operation is idempotent by its command id and survives whatever happens on the way: about once a second, and after
+each order, the goal is compared with what neurons say, and what is still missing is asked for (again).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from cortex.broker.events import ToNeuron
+from cortex.broker.fleet import OCCUPYING, Neuron
+from cortex.broker.placement import looks, plan
+from cortex.broker.serving import Serving
+from cortex.broker.state import State
+from cortex.protocol import messages as m
+from cortex.protocol.faults import Code, Fault
+
+REMEMBERED = 1024
+PATIENCE = 60.0
+"""Seconds for which an order other than a load is pursued."""
+LEAVING = frozenset({"hot", "draining", "loading"})
+
+
+@dataclass(slots=True)
+class Order:
+    """One operation; `revision` grows with each change that is worth telling."""
+
+    command: m.Command
+    begun: float
+    until: float
+    state: Literal["running", "done", "failed"] = "running"
+    percent: int = 0
+    detail: str = ""
+    fault: Fault | None = None
+    revision: int = 0
+    failures: int = 0
+    """Of the model's loads, when the order was given."""
+
+    def describe(self) -> m.Operation:
+        return m.Operation(
+            command=self.command.command,
+            state=self.state,
+            percent=self.percent,
+            detail=self.detail,
+            fault=self.fault,
+        )
+
+
+class Operations:
+    """The orders, and what is done for each."""
+
+    def __init__(self, state: State, serving: Serving) -> None:
+        self._state = state
+        self._serving = serving
+        self._view = state.view
+        self.orders: dict[str, Order] = {}
+        self._pursue: dict[str, Callable[[Order, float], None]] = {
+            "load": self._load,
+            "unload": self._unload,
+            "pin": self._pin,
+            "unpin": self._unpin,
+            "drain": self._drain,
+            "resume": self._resume,
+        }
+
+    @property
+    def running(self) -> bool:
+        return any(order.state == "running" for order in self.orders.values())
+
+    def begin(self, command: m.Command, now: float) -> Order:
+        """Take an order, or find the one that this command id stands for."""
+        found = self.orders.get(command.command)
+        if found is not None:
+            return found
+        patience = self._view.profile(command.model).load_deadline if command.model else 0.0
+        order = self.orders[command.command] = Order(command, now, now + max(PATIENCE, patience + PATIENCE))
+        failure = self._view.failures.pop(command.model, None)
+        order.failures = failure.count if failure is not None else 0
+        if len(self.orders) > REMEMBERED:
+            del self.orders[next(iter(self.orders))]
+        self._state.decisions.note(
+            now, f"operator: {command.verb}", command.model or command.node, command.node
+        )
+        self._step(order, now)
+        return order
+
+    def advance(self, now: float) -> None:
+        """Pursue what is not reached."""
+        for order in list(self.orders.values()):
+            if order.state == "running":
+                self._step(order, now)
+
+    def _step(self, order: Order, now: float) -> None:
+        before = (order.state, order.percent, order.detail)
+        pursue = self._pursue.get(order.command.verb)
+        if pursue is None:
+            self._fail(
+                order, Code.UNSUPPORTED_MESSAGE, f"This broker does not know how to {order.command.verb}."
+            )
+        elif (fault := self._impossible(order.command)) is not None:
+            order.state, order.fault = "failed", fault
+        else:
+            pursue(order, now)
+            if order.state == "running" and now >= order.until:
+                self._fail(order, Code.DEADLINE, f"not reached in time: {order.detail or 'nothing happened'}")
+        if (order.state, order.percent, order.detail) != before:
+            order.revision += 1
+
+    def _impossible(self, command: m.Command) -> Fault | None:
+        """What the order names must exist."""
+        if command.verb in {"drain", "resume"} or command.node:
+            if not command.node:
+                return Fault(code=Code.INVALID_REQUEST, message="Name a node.", param="node")
+            if not self._devices(command.node):
+                known = ", ".join(sorted({n.node for n in self._view.neurons.values()})) or "none"
+                text = f"There is no node {command.node!r}; these are here: {known}."
+                return Fault(code=Code.INVALID_REQUEST, message=text, param="node")
+        if command.model and not self._view.exists(command.model):
+            text = f"The model {command.model!r} does not exist here; cortex-ctl models lists those that do."
+            return Fault(code=Code.MODEL_NOT_FOUND, message=text, param="model")
+        if command.verb not in {"drain", "resume"} and not command.model:
+            return Fault(code=Code.INVALID_REQUEST, message="Name a model.", param="model")
+        return None
+
+    # ── goals ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _load(self, order: Order, now: float, *, pinned: bool = False) -> None:
+        model, node = order.command.model, order.command.node
+        hot = [neuron for neuron in self._holders(model, node) if neuron.is_hot(model)]
+        if hot:
+            order.percent = 100
+            self._done(order, f"{model} is hot on {', '.join(neuron.name for neuron in hot)}")
+            return
+        underway = self._view.underway(model)
+        if underway is not None:
+            order.percent = underway.percent
+            order.detail = underway.detail or f"loading on {underway.node}"
+        elif (at := self._view.loading_at(model)) is not None:
+            order.detail = f"loading on {at.name}"
+        elif (failure := self._view.failures.get(model)) is not None:
+            self._fail(order, Code.LOAD_FAILED, f"{model} could not be loaded: {failure.detail}")
+        else:
+            self._place(order, now, pinned=pinned)
+
+    def _place(self, order: Order, now: float, *, pinned: bool) -> None:
+        """Order the load; idle victims first, then such as must finish something."""
+        model, node = order.command.model, order.command.node
+        profile = self._view.profile(model)
+        for drain in (False, True):
+            found = looks(self._view, profile, now, drain=drain, only=node)
+            best = plan(self._view, profile, found, drain=drain)
+            if best is not None:
+                self._serving.load(best, f"an operator wants {model}", now, pinned=pinned)
+                order.detail = f"loading on {best.leader.name}"
+                if best.victims:
+                    order.detail += f", in place of {', '.join(best.victims)}"
+                return
+        if any(one.able for one in found):
+            order.detail = "; ".join(f"{one.neuron.name}: {one.reason}" for one in found if one.able)
+        else:
+            why = "; ".join(f"{one.neuron.name}: {one.reason}" for one in found) or "no device is here"
+            self._fail(order, Code.DOES_NOT_FIT, f"{model} fits nowhere: {why}")
+
+    def _unload(self, order: Order, now: float) -> None:
+        model, node = order.command.model, order.command.node
+        there = [n for n in self._holders(model, node) if n.models[model].state in LEAVING]
+        if not there:
+            self._done(order, f"{model} is not loaded")
+            return
+        pinned = [n.name for n in there if n.models[model].pinned or self._view.profile(model).pinned]
+        if pinned:
+            self._fail(
+                order, Code.BUSY, f"{model} is pinned on {', '.join(pinned)}; cortex-ctl unpin {model} first"
+            )
+            return
+        for neuron in there:
+            if neuron.models[model].state == "hot" and not any(
+                member.asked for member in self._view.members(neuron, model)
+            ):
+                self._state.loads.unload(neuron, (model,), f"an operator unloads {model}", now, drain=True)
+        running = sum(neuron.in_hand(model) for neuron in there)
+        order.detail = f"waiting for {running} running" if running else "unloading"
+
+    def _pin(self, order: Order, now: float) -> None:
+        model, node = order.command.model, order.command.node
+        there = [n for n in self._holders(model, node) if n.models[model].state in {"hot", "loading"}]
+        if not there:
+            self._load(order, now, pinned=True)
+            if order.state == "done":
+                order.state = "running"
+            return
+        self._set_pins(order, there, pinned=True)
+
+    def _unpin(self, order: Order, _now: float) -> None:
+        model, node = order.command.model, order.command.node
+        if self._view.profile(model).pinned:
+            self._fail(order, Code.BUSY, f"{model} is pinned in models.toml; take `pinned` out there")
+            return
+        self._set_pins(order, [n for n in self._holders(model, node) if n.models[model].pinned], pinned=False)
+
+    def _set_pins(self, order: Order, there: list[Neuron], *, pinned: bool) -> None:
+        model = order.command.model
+        wrong = [neuron for neuron in there if neuron.models[model].pinned != pinned]
+        for neuron in wrong:
+            command = f"{order.command.command}/{neuron.name}"
+            self._send(neuron, m.Pin(command=command, model=model, pinned=pinned))
+        word = "pinned" if pinned else "not pinned"
+        if not wrong:
+            where = f" on {', '.join(neuron.name for neuron in there)}" if there else ""
+            self._done(order, f"{model} is {word}{where}")
+
+    def _drain(self, order: Order, _now: float) -> None:
+        devices = self._devices(order.command.node)
+        for neuron in devices:
+            if not neuron.drained:
+                self._send(neuron, m.Drain(command=f"{order.command.command}/{neuron.name}", drained=True))
+        running = sum(len(neuron.assigned) + sum(neuron.foreign.values()) for neuron in devices)
+        if running or not all(neuron.drained for neuron in devices):
+            order.detail = f"waiting for {running} running" if running else "draining"
+        else:
+            self._done(order, f"{order.command.node} takes nothing new, and nothing runs there")
+
+    def _resume(self, order: Order, _now: float) -> None:
+        drained = [neuron for neuron in self._devices(order.command.node) if neuron.drained]
+        for neuron in drained:
+            self._send(neuron, m.Drain(command=f"{order.command.command}/{neuron.name}", drained=False))
+        if not drained:
+            self._done(order, f"{order.command.node} serves")
+
+    # ── small things ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _send(self, neuron: Neuron, message: m.Pin | m.Drain) -> None:
+        if neuron.state == "ready":
+            self._state.effects.append(ToNeuron(neuron.route, message))
+
+    def _devices(self, node: str) -> list[Neuron]:
+        return [neuron for neuron in self._view.neurons.values() if node in (neuron.node, neuron.name)]
+
+    def _holders(self, model: str, node: str) -> list[Neuron]:
+        holders: Iterable[Neuron] = self._view.holders.get(model, {}).values()
+        return [
+            neuron
+            for neuron in holders
+            if neuron.models[model].state in OCCUPYING and (not node or node in (neuron.node, neuron.name))
+        ]
+
+    def _done(self, order: Order, detail: str) -> None:
+        order.state, order.detail = "done", detail
+
+    def _fail(self, order: Order, code: Code, message: str) -> None:
+        order.state, order.detail = "failed", message
+        order.fault = Fault(code=code, message=message)

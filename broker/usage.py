@@ -1,0 +1,46 @@
+"""How often each model is asked for, and how long it takes to load: what eviction weighs. Estimates, bounded memory."""
+
+from __future__ import annotations
+
+import math
+
+HALF_LIFE = 600.0
+"""Seconds after which a request counts half in a model's rate."""
+FORGET = 64 * HALF_LIFE
+SECONDS_PER_GIB = 2.0
+"""Assumed for a model that was never loaded: a disk that reads half a GiB a second."""
+SHORTEST_LOAD = 0.5
+GIB = 2**30
+
+
+class Usage:
+    """Exponentially decaying request rates, and the last load of each model in seconds."""
+
+    def __init__(self) -> None:
+        self._rates: dict[str, tuple[float, float]] = {}
+        self._loads: dict[str, float] = {}
+
+    def asked(self, model: str, now: float) -> None:
+        """A request for the model came."""
+        self._rates[model] = (self.rate(model, now) + math.log(2) / HALF_LIFE, now)
+
+    def rate(self, model: str, now: float) -> float:
+        """Requests per second that are to be expected."""
+        found = self._rates.get(model)
+        if found is None:
+            return 0.0
+        rate, at = found
+        return rate * math.exp2((at - now) / HALF_LIFE)
+
+    def loaded(self, model: str, seconds: float) -> None:
+        """The model took this long to load."""
+        self._loads[model] = seconds
+
+    def load_s(self, model: str, footprint_bytes: int) -> float:
+        """Seconds that loading it is to take: as measured last, else by its size."""
+        return self._loads.get(model) or max(SHORTEST_LOAD, SECONDS_PER_GIB * footprint_bytes / GIB)
+
+    def prune(self, now: float) -> None:
+        """Forget who has not been asked for in a long while."""
+        for model in [name for name, (_, at) in self._rates.items() if now - at > FORGET]:
+            del self._rates[model]

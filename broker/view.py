@@ -1,0 +1,161 @@
+"""What the policies look at: the fleet, the profiles, what is under way and what failed. They never change it.
+
+One object, so that arrival, completion, retry and `explain` all decide on the same facts. Knows no effects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from cortex.broker.catalogue import Catalogue, Profile
+from cortex.broker.fleet import Neuron
+from cortex.broker.usage import Usage
+from cortex.protocol.values import Model
+
+Strategy = Literal["lru", "priority", "cost"]
+FIRST_BACKOFF, LONGEST_BACKOFF = 5.0, 300.0
+FORGET_GONE = 600.0
+"""Seconds for which a neuron that left is still shown, and its return is reckoned with."""
+
+
+@dataclass(slots=True)
+class Failure:
+    """Loads of a model that failed in a row, the reason of the last, and until when none is tried."""
+
+    count: int
+    detail: str
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Underway:
+    """A load that was ordered here and has not ended."""
+
+    node: str
+    percent: int
+    detail: str
+    since: float
+    expected_s: float
+
+
+@dataclass(slots=True)
+class Policy:
+    """What an operator sets about decisions."""
+
+    strategy: Strategy = "lru"
+    defrag_after_cycles: int = 0
+    turn_s: float = 15.0
+    max_waiting: int = 4096
+    per_principal: int = 1024
+
+
+@dataclass(slots=True)
+class View:
+    """Facts and beliefs of one broker."""
+
+    policy: Policy = field(default_factory=Policy)
+    neurons: dict[bytes, Neuron] = field(default_factory=dict)
+    gone: dict[str, tuple[Neuron, float]] = field(default_factory=dict)
+    known: set[str] = field(default_factory=set)
+    """Every model that any neuron ever held."""
+    failures: dict[str, Failure] = field(default_factory=dict)
+    usage: Usage = field(default_factory=Usage)
+    has_waiters: Callable[[str], bool] = lambda _model: False
+    underway: Callable[[str], Underway | None] = lambda _model: None
+    settled: bool = False
+    """Whether every neuron there is had the time to announce itself."""
+    profiles: dict[str, Profile] = field(default_factory=dict)
+    holders: dict[str, dict[bytes, Neuron]] = field(default_factory=dict)
+    """The neurons that list a model, in whatever state."""
+    _bare: dict[str, Profile] = field(default_factory=dict)
+
+    def use_catalogue(self, catalogue: Catalogue) -> None:
+        """These profiles hold from now on."""
+        self.profiles = catalogue.by_id()
+
+    def profile(self, model: str) -> Profile:
+        """What is written about a model; the defaults where nothing is."""
+        found = self.profiles.get(model) or self._bare.get(model)
+        if found is None:
+            found = self._bare[model] = Profile(id=model)
+            if len(self._bare) > 1024:
+                self._bare.clear()
+        return found
+
+    def exists(self, model: str) -> bool:
+        """Whether the fleet knows this model, loaded or not."""
+        return model in self.profiles or model in self.known
+
+    def admit(self, neuron: Neuron) -> None:
+        """A neuron is there."""
+        self.neurons[neuron.route] = neuron
+
+    def dismiss(self, neuron: Neuron, now: float) -> None:
+        """A neuron is gone, and every belief about what it holds with it."""
+        del self.neurons[neuron.route]
+        for name in neuron.models:
+            self._no_longer(name, neuron)
+        self.gone[neuron.name] = (neuron, now)
+
+    def hold(self, neuron: Neuron, models: tuple[Model, ...], now: float) -> None:
+        """Believe what a neuron says it holds."""
+        for name in neuron.models.keys() - {model.id for model in models}:
+            self._no_longer(name, neuron)
+        neuron.hold(models, now)
+        for name in neuron.models:
+            self.holders.setdefault(name, {})[neuron.route] = neuron
+        self.known.update(neuron.models)
+
+    def _no_longer(self, model: str, neuron: Neuron) -> None:
+        holders = self.holders[model]
+        del holders[neuron.route]
+        if not holders:
+            del self.holders[model]
+
+    def replicas(self, model: str) -> Iterator[Neuron]:
+        """Where the model is hot and may be given requests, busy or not."""
+        for neuron in self.holders.get(model, {}).values():
+            if neuron.is_hot(model) and neuron.serves and model not in neuron.closing:
+                yield neuron
+
+    def loading_at(self, model: str) -> Neuron | None:
+        """A device on which the model is loading, whoever ordered it."""
+        for neuron in self.holders.get(model, {}).values():
+            if neuron.models[model].state == "loading" and neuron.state == "ready":
+                return neuron
+        return None
+
+    def copies(self, model: str) -> int:
+        """How many replicas are hot or on their way there."""
+        states = [neuron.models[model] for neuron in self.holders.get(model, {}).values()]
+        return sum(held.state == "loading" or (held.state == "hot" and held.slots > 0) for held in states)
+
+    def beside(self, neuron: Neuron, index: int) -> Neuron | None:
+        """The device of the same host and kind with this index."""
+        for other in self.neurons.values():
+            if (
+                other.node == neuron.node
+                and other.device.kind == neuron.device.kind
+                and other.device.index == index
+            ):
+                return other
+        return None
+
+    def members(self, neuron: Neuron, model: str) -> list[Neuron]:
+        """The devices that hold a share of a replica, this one among them."""
+        found = []
+        for index in neuron.models[model].devices or (neuron.device.index,):
+            member = neuron if index == neuron.device.index else self.beside(neuron, index)
+            if member is not None and (held := member.models.get(model)) is not None and held.state == "hot":
+                found.append(member)
+        return found
+
+    def failed(self, model: str, detail: str, now: float) -> Failure:
+        """A load of the model failed: none is tried for a while, longer each time."""
+        before = self.failures.get(model)
+        count = before.count + 1 if before is not None else 1
+        pause = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2 ** (count - 1))
+        failure = self.failures[model] = Failure(count, detail, now + pause)
+        return failure

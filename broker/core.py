@@ -244,7 +244,7 @@ class Broker:
         if message.version < neuron.version:
             return
         neuron.seen = now
-        neuron.state = "ready"
+        neuron.warm()
         self.gone.pop(neuron.name, None)
         neuron.version = message.version
         neuron.device = message.device

@@ -77,6 +77,12 @@ class Neuron:
         """Believe what the neuron says about its residency."""
         self.models = {model.id: model for model in models}
 
+    def warm(self) -> None:
+        """It serves from now on; its next beat says the same."""
+        self.state = "ready"
+        if self.phase in ("starting", "loading"):
+            self.phase, self.detail = "idle", ""
+
     def beat(self, message: Heartbeat, now: float) -> None:
         """Note a heartbeat."""
         if now > self.seen and message.tokens >= self.tokens:

@@ -189,7 +189,7 @@ def test_a_client_that_does_not_take_is_cancelled(endpoint):
             async with asyncio.timeout(10):
                 while not stream.ended:  # noqa: ASYNC110  # the socket's doing
                     await asyncio.sleep(0.01)
-            assert (await whole(stream))[-1].message == "the client reads too slowly"
+            assert (await whole(stream))[-1].message == "The client reads too slowly."
             async with asyncio.timeout(10):
                 while not broker.seen.cancels:  # noqa: ASYNC110  # another thread's
                     await asyncio.sleep(0.01)

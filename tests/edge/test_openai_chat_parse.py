@@ -4,7 +4,7 @@ import contextlib
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cortex.edge.dialects.openai_chat import parse
@@ -248,7 +248,17 @@ BAD = [
     ({"response_format": {"type": "json_schema"}}, "response_format.json_schema.schema"),
     ({"chat_template_kwargs": [1]}, "chat_template_kwargs"),
     ({"chat_template_kwargs": {"a": 10**30}}, "chat_template_kwargs"),
-    ({"seed": 10**30}, None),
+    ({"seed": 10**30}, "seed"),
+    ({"n": 10**30}, "n"),
+    ({"user": 10**30}, None),
+    ({"logit_bias": {"1": "x"}}, "logit_bias"),
+    (
+        {
+            "tools": [TOOL],
+            "tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": "x", "tools": [TOOL]}},
+        },
+        "tool_choice.allowed_tools.mode",
+    ),
     ({"metadata": nested(40)}, None),
 ]
 
@@ -259,7 +269,8 @@ def test_what_is_wrong_names_its_field(fields, param):
     fault = refused(body(**fields))
     assert fault.code in (Code.INVALID_REQUEST, Code.UNSUPPORTED)
     assert fault.param == param
-    assert fault.message
+    assert fault.message.startswith(f"{param or 'The body'} ")
+    assert fault.message.endswith(".")
 
 
 @pytest.mark.parametrize(
@@ -286,6 +297,37 @@ def test_what_is_wrong_names_its_field(fields, param):
 def test_what_is_no_json_of_ours_is_refused(data):
     """Malformed, mis-encoded or incomplete bodies are the client's fault, whatever the decoder raises."""
     assert refused(data).code is Code.INVALID_REQUEST
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (body(model=3), "model must be a string, not an integer."),
+        (body(model=None), "model must be a string, not null."),
+        (body(messages="x"), "messages must be an array, not a string."),
+        (body(messages=[3]), "messages[0] must be an object, not an integer."),
+        (
+            body(messages=[{"role": "user", "content": True}]),
+            "messages[0].content must be a string or an array, not a boolean.",
+        ),
+        (body(temperature="x"), "temperature must be a number, not a string."),
+        (body(n=1.5), "n must be an integer, not a number with a fraction."),
+        (body(stream=1), "stream must be a boolean, not an integer."),
+        (body(tools={}), "tools must be an array, not an object."),
+        (body(tool_choice=[]), "tool_choice must be a string or an object, not an array."),
+        (body(logit_bias={"1": "x"}), "logit_bias holds a value that must be a number, not a string."),
+        (b"[]", "The body must be an object, not an array."),
+        (b"null", "The body must be an object, not null."),
+        (b"{}", "model is required."),
+        (b"{", "The body is not valid JSON: it ends too early."),
+        (b"{'a': 1}", "The body is not valid JSON: object keys must be strings (byte 1)."),
+        (b"\xff", "The body is not valid UTF-8 at byte 0; encode it as UTF-8."),
+        (b" ", "The body is empty; send a JSON object."),
+    ],
+)
+def test_a_wrong_type_is_told_in_the_words_of_json(data, message):
+    """A sentence with the field, what it must be and what it is: string, number, integer, boolean, array, object, null."""
+    assert refused(data).message == message
 
 
 def test_a_missing_field_is_named():
@@ -350,7 +392,7 @@ bodies = st.dictionaries(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 @given(st.one_of(bodies, bodies.map(lambda b: {"model": "demo", "messages": [USER], **b})))
 def test_any_json_is_parsed_or_refused(value):
     """No body makes the parser raise anything but a fault, and what it accepts can travel."""
@@ -362,7 +404,7 @@ def test_any_json_is_parsed_or_refused(value):
     assert decode_request(encode_request(parsed.chat)) == parsed.chat
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 @given(st.binary(max_size=200), st.integers(0, 100))
 def test_any_bytes_are_parsed_or_refused(noise, at):
     """Nor do bytes that are hardly JSON."""

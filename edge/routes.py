@@ -17,7 +17,7 @@ class Routes:
 
     def nearest(self, path: str) -> list[str]:
         """Up to two routes that a client may have meant."""
-        by_path = {route.partition(" ")[2]: route for route in self.listed}
+        by_path = {route.partition(" ")[2]: route for route in self.listed if not route.endswith(" /")}
         return [by_path[found] for found in difflib.get_close_matches(path[:SHOWN], by_path, 2, ALIKE)]
 
     def nothing_at(self, path: str) -> str:

@@ -152,7 +152,7 @@ def test_a_client_that_leaves_is_cancelled_at_once(body, begun):
         if begun:
             stream.put(accepted(ticket))
             stream.put(delta(ticket, 0, TextPiece("a")))
-            await asyncio.sleep(0.01)
+            await turn_until(lambda: not stream._items)  # the handler has taken it
         exchange.disconnect()
         for _ in range(5):
             await asyncio.sleep(0)

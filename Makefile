@@ -34,6 +34,7 @@ setup: .venv/ready .types/ready
 
 test: setup
 	command -v ss >/dev/null || { apt-get update -qq && apt-get install -qq -y iproute2; }
+	tests/support/install-prometheus
 	.venv/bin/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 check: setup

@@ -20,6 +20,7 @@ from msgspec import Struct
 from cortex.broker.catalogue import Catalogue
 from cortex.broker.core import Broker
 from cortex.broker.ctlplane import CtlPlane
+from cortex.broker.departures import Departures
 from cortex.broker.events import (
     EdgeUnreachable,
     Effect,
@@ -31,6 +32,7 @@ from cortex.broker.events import (
 )
 from cortex.broker.mail import Mail, Socket
 from cortex.broker.metrics import BrokerMetrics
+from cortex.broker.neuronside import WELCOME
 from cortex.broker.peerplane import PeerPlane
 from cortex.protocol import WIRE_VERSION
 from cortex.protocol.codec import WireError, decode
@@ -122,6 +124,7 @@ class BrokerApp:
 
         self._edges = Mail(router(Plane.EDGE, endpoints.edge), EdgeUnreachable)
         self._neurons = Mail(router(Plane.NEURON, endpoints.neuron), NeuronUnreachable)
+        self._departures = Departures(self._neurons)
         self._ctl = router(Plane.CTL_SERVER, endpoints.ctl)
         self._peers = PeerPlane(
             context,
@@ -151,6 +154,7 @@ class BrokerApp:
         self._poller = zmq.Poller()
         for socket in (*(socket for socket, _ in self._planes), *self._peers.sockets):
             self._poller.register(socket, zmq.POLLIN)
+        self._poller.register(self._departures.monitor, zmq.POLLIN)
         self._poller.register(stop.fileno(), zmq.POLLIN)
 
     def run(self) -> None:
@@ -158,6 +162,7 @@ class BrokerApp:
             while not self._stop.requested:
                 self.turn()
         finally:
+            self._departures.close()
             for socket, _ in self._planes:
                 socket.close()
             self._peers.close()
@@ -165,7 +170,8 @@ class BrokerApp:
     def turn(self) -> None:
         """Wait for something, then take a bounded helping from every plane that has mail."""
         backlog = self._edges.has_backlog() or self._neurons.has_backlog()
-        patience = RETRY_S if backlog else max(0.0, self._next_tick - time.monotonic())
+        wake_at = min(self._next_tick, self._departures.next_probe())
+        patience = RETRY_S if backlog else max(0.0, wake_at - time.monotonic())
         ready = self._poller.poll(math.ceil(1000 * patience))
         now = time.monotonic()
         readable = {socket for socket, _ in ready}
@@ -177,6 +183,10 @@ class BrokerApp:
                 self._peers.receive(socket, now)
         if backlog:
             self._retry(now)
+        if self._departures.monitor in readable:
+            self._departures.note(now)
+        if now >= self._departures.next_probe():
+            self._probe_neurons(now)
         if now >= self._next_tick:
             self._tick(now)
 
@@ -191,6 +201,11 @@ class BrokerApp:
         if self._metrics is not None and now >= self._next_metrics:
             self._next_metrics = now + METRICS_S
             self._metrics.observe(self.core)
+
+    def _probe_neurons(self, now: float) -> None:
+        """Find out who has gone: what is sent changes nothing for one that lives."""
+        for route in self._departures.probe(self.core.neurons, pack(WELCOME, self._session), now):
+            self._handle(NeuronUnreachable(route), now)
 
     def _drain(self, socket: Socket, take: Callable[[list[bytes], float], None], now: float) -> None:
         for _ in range(DRAIN):

@@ -123,14 +123,18 @@ class Neuron:
     def announce(self, message: Ready, now: float) -> None:
         """Note what it holds now."""
         self.seen = now
-        self.state = "ready"
+        self.warm()
         self.version = message.version
         self.device = message.device
         self.drained = message.drained
         self.cycles = message.cycles
         self.full.clear()
-        if self.phase in {"starting", "loading"}:
-            self.phase = "idle"
+
+    def warm(self) -> None:
+        """It serves from now on; its next beat says the same."""
+        self.state = "ready"
+        if self.phase in ("starting", "loading"):
+            self.phase, self.detail = "idle", ""
 
     def beat(self, message: Heartbeat, now: float) -> None:
         """Note a heartbeat."""

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cortex.broker.catalogue import MIB, Profile
-from cortex.broker.eviction import Resident, obstacles, victims
+from cortex.broker.eviction import Resident, cost, obstacles, victims
 from cortex.broker.fleet import OCCUPYING, Neuron
 from cortex.broker.view import View
 
@@ -167,7 +167,7 @@ def _dearness(view: View, chosen: Iterable[Resident]) -> Rank:
         case "priority":
             return (spare, float(max(resident.priority for resident in chosen)), last)
         case "cost":
-            return (spare, sum(resident.cost for resident in chosen), last)
+            return (spare, sum(cost(resident) for resident in chosen), last)
 
 
 def looks(view: View, profile: Profile, now: float, *, drain: bool = False, only: str = "") -> list[Look]:

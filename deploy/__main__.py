@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import sys
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
+import msgspec
+
 from cortex.broker.ctl import __main__ as ctl
-from cortex.deploy import config, local, roles
-from cortex.protocol.kit.paths import Planes, default_data_directory
+from cortex.deploy import config, local, preflight, roles
+from cortex.protocol.kit.paths import default_data_directory
 from cortex.protocol.kit.process import die_with_parent
 from cortex.protocol.kit.settings import SettingsError
-from cortex.protocol.kit.sockets import EndpointError, check_host
+from cortex.protocol.kit.sockets import EndpointError
 
 
 def parser() -> argparse.ArgumentParser:
@@ -42,6 +45,9 @@ def parser() -> argparse.ArgumentParser:
 
     up = command("up", "Run everything on this machine with the bundled demo model.")
     up.add_argument("--http", metavar="HOST:PORT", help="where to serve (default: as configured)")
+    up.add_argument(
+        "--metrics", metavar="HOST:PORT", help="where Prometheus scrapes (default: as configured)"
+    )
     command("serve", "Run the gateway: broker and edge.")
     command("broker", "Run a broker.")
     command("edge", "Run an edge: the HTTP API.")
@@ -55,24 +61,36 @@ def parser() -> argparse.ArgumentParser:
 
 
 def up(options: argparse.Namespace) -> int:
-    """Everything on one machine; the first run writes its settings."""
+    """Everything on one machine; the first run writes its settings, but only once nothing stands in its way."""
     data = options.data.absolute()
-    cortex_toml, neuron_toml = config.write_first(data)
-    cortex_toml = options.config or cortex_toml
-    settings = config.load_cortex(cortex_toml)
-    config.load_neuron(neuron_toml)
+    cortex_toml = (options.config or data / config.CORTEX_TOML).absolute()
+    neuron_toml = data / config.NEURON_TOML
+    settings = config.load_cortex(cortex_toml if options.config or cortex_toml.exists() else None)
+    config.load_neuron(neuron_toml if neuron_toml.exists() else None)
     plan = local.Plan(
         data=data,
-        cortex_toml=cortex_toml.absolute(),
+        cortex_toml=cortex_toml,
         neuron_toml=neuron_toml,
         settings=settings,
         http=options.http or settings.gateway.listen,
+        metrics=options.metrics or settings.gateway.metrics_listen,
         grace_s=local.UP_GRACE_S,
         insecure_open=options.insecure_open,
         with_neuron=True,
         log_to_files=True,
     )
-    return start(plan)
+    take(
+        plan,
+        "--http" if options.http else "gateway.listen",
+        "--metrics" if options.metrics else "gateway.metrics_listen",
+    )
+    asked = msgspec.structs.replace(settings.gateway, listen=plan.http, metrics_listen=plan.metrics)
+    written = config.write_first(data, asked, with_cortex_toml=not options.config)
+    code = local.run(plan)
+    if code:
+        for path in written:
+            path.unlink(missing_ok=True)
+    return code
 
 
 def serve(options: argparse.Namespace) -> int:
@@ -84,33 +102,27 @@ def serve(options: argparse.Namespace) -> int:
         neuron_toml=None,
         settings=settings,
         http=settings.gateway.listen,
+        metrics=settings.gateway.metrics_listen,
         grace_s=settings.gateway.grace_s,
         insecure_open=options.insecure_open,
         with_neuron=False,
         log_to_files=False,
     )
-    return start(plan)
-
-
-def start(plan: local.Plan) -> int:
-    """Refuse what must not be bound before anything runs, then run."""
-    for address, what in (
-        (plan.http, "gateway.listen"),
-        (plan.settings.gateway.metrics_listen, "gateway.metrics_listen"),
-    ):
-        host, _, port = address.rpartition(":")
-        if not host or not port.isdecimal():
-            raise EndpointError(f"{what}: {address!r} is not HOST:PORT")
-        check_host(host, what=what, insecure_open=plan.insecure_open)
+    take(plan, "gateway.listen", "gateway.metrics_listen")
     return local.run(plan)
+
+
+def take(plan: local.Plan, http_field: str, metrics_field: str) -> None:
+    """Refuse what cannot or must not run before anything is touched, then claim the data directory."""
+    addresses = (preflight.Address(http_field, plan.http), preflight.Address(metrics_field, plan.metrics))
+    preflight.check(plan.data, addresses, insecure_open=plan.insecure_open)
+    roles.claim(plan.data, preflight.LAUNCHER)
 
 
 def status(options: argparse.Namespace) -> int:
     """The same as cortex-ctl status."""
-    endpoint = options.endpoint
-    if endpoint is None and options.data is not None:
-        endpoint = Planes.under(options.data).ctl
-    arguments = ["--endpoint", endpoint] if endpoint else []
+    arguments = ["--endpoint", options.endpoint] if options.endpoint else []
+    arguments += ["--data", str(options.data)] if options.data else []
     return ctl.main([*arguments, "status", *(["--json"] if options.json else [])])
 
 
@@ -123,10 +135,26 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "exporter": roles.metrics_exporter,
     "status": status,
 }
+UNLISTED = frozenset({"exporter"})
+"""Started by the launcher, never by hand."""
+
+
+def check_command(root: argparse.ArgumentParser, arguments: list[str]) -> None:
+    """Exit with 2 on a word that is no command; argparse would list commands that are not for users."""
+    given = next((argument for argument in arguments if not argument.startswith("-")), None)
+    if given is None or given in COMMANDS:
+        return
+    listed = [name for name in COMMANDS if name not in UNLISTED]
+    close = difflib.get_close_matches(given, listed, n=1, cutoff=0.5)
+    hint = f"did you mean {close[0]}? " if close else ""
+    root.error(f"{given!r} is not a command; {hint}(commands: {', '.join(listed)})")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    options = parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    root = parser()
+    check_command(root, arguments)
+    options = root.parse_args(arguments)
     if getattr(options, "parent", None) is not None:
         die_with_parent(options.parent)
     try:

@@ -46,31 +46,36 @@ def planes(configured: BrokerSettings, data: Path) -> Planes:
     )
 
 
-def write_first(data: Path) -> tuple[Path, Path]:
-    """Write the files that `cortex up` starts from, unless they are there; answers their paths."""
+def write_first(data: Path, gateway: Gateway, *, with_cortex_toml: bool = True) -> list[Path]:
+    """Write the files that `cortex up` starts from, unless they are there; answers which it wrote.
+
+    They show the addresses that this first start was asked for, so that the next one needs no flags.
+    """
     data.mkdir(parents=True, exist_ok=True)
-    cortex, neuron = data / CORTEX_TOML, data / NEURON_TOML
-    gateway = Gateway()
+    written: list[Path] = []
     defaults = EvictionSettings()
-    _write(
-        cortex,
-        "The gateway's settings; `cortex up` wrote them once and reads them from now on.",
-        {
-            "gateway": {"listen": gateway.listen, "metrics_listen": gateway.metrics_listen},
-            "eviction": {
-                "strategy": defaults.strategy,
-                "defrag_after_cycles": defaults.defrag_after_cycles,
+    if with_cortex_toml:
+        written += _write(
+            data / CORTEX_TOML,
+            "The gateway's settings; `cortex up` wrote them once and reads them from now on.",
+            {
+                "gateway": {"listen": gateway.listen, "metrics_listen": gateway.metrics_listen},
+                "eviction": {
+                    "strategy": defaults.strategy,
+                    "defrag_after_cycles": defaults.defrag_after_cycles,
+                },
             },
-        },
-    )
-    _write(
-        neuron,
+        )
+    written += _write(
+        data / NEURON_TOML,
         "What this host serves. A source is a directory in Hugging Face layout, or the bundled demo.",
         {"models": [{"id": "cortex-demo", "source": "demo"}]},
     )
-    return cortex, neuron
+    return written
 
 
-def _write(path: Path, heading: str, content: dict[str, object]) -> None:
-    if not path.exists():
-        path.write_text(f"# {heading}\n\n{toml.dumps(content)}", encoding="utf-8")
+def _write(path: Path, heading: str, content: dict[str, object]) -> list[Path]:
+    if path.exists():
+        return []
+    path.write_text(f"# {heading}\n\n{toml.dumps(content)}", encoding="utf-8")
+    return [path]

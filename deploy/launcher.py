@@ -29,7 +29,10 @@ class ChildFailedError(Exception):
 
 @dataclass(slots=True)
 class Role:
-    """One child: its command line, where it logs (None: our standard error), how long it may take to stop."""
+    """One child: its command line, where it logs (None: our standard error), how long it may take to stop.
+
+    `logged_before` is how many bytes of the log are of earlier processes.
+    """
 
     name: str
     arguments: list[str]
@@ -38,6 +41,7 @@ class Role:
     process: subprocess.Popen[bytes] | None = None
     restarts: Restarts = field(default_factory=Restarts)
     retry_at: float = 0.0
+    logged_before: int = 0
 
 
 class Launcher:
@@ -55,7 +59,10 @@ class Launcher:
 
     def _start(self, role: Role, now: float) -> None:
         command = [sys.executable, "-P", "-m", "cortex.deploy", *role.arguments, "--parent", str(os.getpid())]
-        log: IO[bytes] | None = role.log.open("ab") if role.log is not None else None
+        log: IO[bytes] | None = None
+        if role.log is not None:
+            log = role.log.open("ab")
+            role.logged_before = log.tell()
         try:
             role.process = subprocess.Popen(
                 command,
@@ -76,7 +83,7 @@ class Launcher:
         while not is_ready():
             for role in self._roles.values():
                 if role.process is not None and (code := role.process.poll()) is not None:
-                    raise ChildFailedError(f"the {role.name} ended with exit code {code}{_tail(role.log)}")
+                    raise ChildFailedError(f"the {role.name} ended with exit code {code}{_tail(role)}")
             if time.monotonic() >= until:
                 raise ChildFailedError(f"not ready after {deadline_s:.0f} s{self._tails()}")
             select.select([stop], [], [], CHECK_S)
@@ -111,12 +118,14 @@ class Launcher:
                 role.process = None
 
     def _tails(self) -> str:
-        return "".join(_tail(role.log) for role in self._roles.values())
+        return "".join(_tail(role) for role in self._roles.values())
 
 
-def _tail(log: Path | None) -> str:
-    """The end of a log, for an error message."""
-    if log is None or not log.exists():
+def _tail(role: Role) -> str:
+    """The end of what the role's present process logged, for an error message."""
+    if role.log is None or not role.log.exists():
         return ""
-    text = log.read_bytes()[-TAIL_BYTES:].decode(errors="replace").strip()
-    return f"; the end of {log}:\n{text}" if text else ""
+    with role.log.open("rb") as log:
+        log.seek(role.logged_before)
+        text = log.read()[-TAIL_BYTES:].decode(errors="replace").strip()
+    return f"; the end of {role.log}:\n{text}" if text else ""

@@ -15,7 +15,6 @@ from rich.console import Console
 from cortex.broker.ctl.client import NoAnswerError, ask
 from cortex.deploy import config, exporter
 from cortex.deploy.launcher import ChildFailedError, Launcher, Role
-from cortex.deploy.roles import claim
 from cortex.protocol.kit.paths import default_data_directory
 from cortex.protocol.kit.signals import Stop
 from cortex.protocol.messages import Status, StatusQuery
@@ -35,6 +34,7 @@ class Plan:
     neuron_toml: Path | None
     settings: config.CortexSettings
     http: str
+    metrics: str
     grace_s: int
     insecure_open: bool
     with_neuron: bool
@@ -66,13 +66,16 @@ def roles(plan: Plan) -> list[Role]:
 
 
 def run(plan: Plan) -> int:
-    """Start, announce, watch, stop; answers the exit code."""
+    """Start, announce, watch, stop; answers the exit code. The data directory must have been claimed."""
     stop = Stop().install()
-    claim(plan.data, "launcher")  # before anything that a running cortex still uses is touched
     exporter.clear(plan.data)
     if plan.log_to_files:
         (plan.data / "logs").mkdir(exist_ok=True)
-    environment = {"CORTEX_GATEWAY__LISTEN": plan.http, "CORTEX_GATEWAY__GRACE_S": str(plan.grace_s)}
+    environment = {
+        "CORTEX_GATEWAY__LISTEN": plan.http,
+        "CORTEX_GATEWAY__METRICS_LISTEN": plan.metrics,
+        "CORTEX_GATEWAY__GRACE_S": str(plan.grace_s),
+    }
     launcher = Launcher(roles(plan), STOPPING, environment)
     console = Console(stderr=True)
     began = time.monotonic()
@@ -139,6 +142,6 @@ def announcement(plan: Plan, took_s: float) -> str:
         f"  curl -N {base}/v1/chat/completions -H 'Content-Type: application/json' \\\n"
         f"    -d '{question}'\n\n"
         f"  {command} status{elsewhere}\n"
-        f"  metrics http://{plan.settings.gateway.metrics_listen}/metrics, logs in {plan.data / 'logs'}\n"
+        f"  metrics http://{plan.metrics}/metrics, logs in {plan.data / 'logs'}\n"
         "  stop with Ctrl-C\n"
     )

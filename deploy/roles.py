@@ -17,10 +17,15 @@ from cortex.protocol.kit.signals import Stop
 from cortex.protocol.kit.sockets import EndpointError, new_context, private_directory
 
 
+def lock_of(data: Path, role: str) -> Path:
+    """The file that a running role keeps locked."""
+    return data / "run" / f"{role}.lock"
+
+
 def claim(data: Path, role: str = "broker") -> int:
     """Take the data directory for this process's life: a second broker would steal the first one's sockets."""
-    path = private_directory(data / "run") / f"{role}.lock"
-    handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    private_directory(data / "run")
+    handle = os.open(lock_of(data, role), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:

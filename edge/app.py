@@ -15,10 +15,13 @@ from cortex.edge.metrics import Metrics
 from cortex.edge.resources.chat import ChatResource
 from cortex.edge.resources.health import HealthResource, RootResource
 from cortex.edge.resources.models import ModelsResource
+from cortex.edge.routes import Routes
 
 LAST_WORDS_S = 1.0
 """What is left of the grace for the last event of each stream to be written."""
 SHORTEST_DRAIN_S = 0.3
+ONE_ID, ANY_ID = "{id}", "{model_id:path}"
+"""A model's id as clients read it in a route, and as Falcon matches it: it may hold slashes."""
 
 
 class Edge(Guard):
@@ -46,18 +49,23 @@ def create_app(settings: Gateway, link: Link, metrics: Metrics) -> Edge:
     app: falcon.asgi.App[Any, Any] = falcon.asgi.App()
     app.add_middleware(_Lifespan(link))
     app.add_middleware(_Measured(metrics))
-    handlers.install(app)
     edge = Edge(app, settings, link, metrics)
+    root = RootResource()
     health = HealthResource(link, lambda: edge.draining)
     models = ModelsResource(link)
-
-    app.add_route("/", RootResource())
-    app.add_route("/livez", health, suffix="live")
-    app.add_route("/readyz", health, suffix="ready")
-    app.add_route("/health", health)
-    app.add_route("/v1/models", models)
-    app.add_route("/v1/models/{model_id:path}", models, suffix="one")
-    app.add_route("/v1/chat/completions", ChatResource(link, settings, metrics))
+    table = (
+        ("GET", "/", root, None),
+        ("GET", "/livez", health, "live"),
+        ("GET", "/readyz", health, "ready"),
+        ("GET", "/health", health, None),
+        ("GET", "/v1/models", models, None),
+        ("GET", "/v1/models/{id}", models, "one"),
+        ("POST", "/v1/chat/completions", ChatResource(link, settings, metrics), None),
+    )
+    for _, path, resource, suffix in table:
+        app.add_route(path.replace(ONE_ID, ANY_ID), resource, suffix=suffix)
+    root.routes = Routes(tuple(f"{method} {path}" for method, path, _, _ in table))
+    handlers.install(app, root.routes)
     return edge
 
 
@@ -86,7 +94,8 @@ class _Measured:
         if getattr(req.context, "record", None) is not None or not req.path.startswith("/v1/"):
             return
         model = getattr(req.context, "model", "unknown")
-        self._metrics.answered(model, req.uri_template or "unknown", resp.status_code)
+        route = (req.uri_template or "unknown").replace(ANY_ID, ONE_ID)
+        self._metrics.answered(model, route, resp.status_code)
         fault = getattr(req.context, "fault", None)
         if fault is not None:
             self._metrics.failed(model, fault)

@@ -52,11 +52,11 @@ class Catalogue:
         """The entry of a model, or a fault: 404 if the fleet is known and has no such model."""
         entry = self._entries.get(model)
         if entry is None and not self.broker and not self._entries:
-            raise fault(Code.BROKER_LOST, "the fleet is not known yet; try again")
+            raise fault(Code.BROKER_LOST, "The fleet is not known yet; try again.")
         if entry is None:
             raise fault(
                 Code.MODEL_NOT_FOUND,
-                f"the model {model!r} does not exist; GET /v1/models lists those that do",
+                f"The model {model!r} does not exist; GET /v1/models lists those that do.",
                 param="model",
             )
         return entry

@@ -53,11 +53,6 @@ HTTP_CODES: dict[int, str] = {
     415: "unsupported_media_type",
     426: "upgrade_required",
 }
-HTTP_MESSAGES: dict[int, str] = {
-    404: "there is nothing at this address",
-    405: "this address does not take this method",
-    415: "send the body as Content-Type: application/json",
-}
 
 
 def status_of(fault: Fault) -> int:
@@ -94,4 +89,7 @@ def headers_of(fault: Fault) -> dict[str, str]:
 
 def internal(request_id: str) -> Fault:
     """What a client is told about a fault in our own code."""
-    return Fault(code=Code.INTERNAL, message=f"internal error; quote request id {request_id}")
+    return Fault(
+        code=Code.INTERNAL,
+        message=f"The gateway failed on this request; tell its operator request id {request_id}.",
+    )

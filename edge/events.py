@@ -36,7 +36,7 @@ class Left(Struct, frozen=True):
     """Its client has gone, or must go for the reason given."""
 
     request: str
-    fault: Fault = Fault(code=Code.CANCELLED, message="the client has left")
+    fault: Fault = Fault(code=Code.CANCELLED, message="The client has left.")
 
 
 class Closing(Struct, frozen=True):

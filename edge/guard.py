@@ -27,8 +27,8 @@ Receive = Callable[[], Awaitable[Message]]
 SendMessage = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, SendMessage], Awaitable[None]]
 
-FULL = Fault(code=Code.OVERLOADED, message="this worker serves as many requests as it may; try again")
-DRAINING = Fault(code=Code.DRAINING, message="the gateway is stopping; try again")
+FULL = Fault(code=Code.OVERLOADED, message="This worker serves as many requests as it may; try again.")
+DRAINING = Fault(code=Code.DRAINING, message="The gateway is stopping; try again.")
 LINGER_S = 1.0
 """How long the rest of a refused body is read and dropped, so that its sender gets to read the answer."""
 
@@ -124,7 +124,10 @@ class Guard:
                 async with asyncio.timeout(self._settings.body_s):
                     refusal = await self._read(receive, body, length)
             except TimeoutError:
-                refusal = _http_refusal(408, "the body did not arrive in time")
+                refusal = _http_refusal(
+                    408,
+                    f"The body did not arrive in time; send all of it within {self._settings.body_s:g} s.",
+                )
             except _LeftEarlyError:
                 return
         if refusal is not None:
@@ -140,7 +143,7 @@ class Guard:
             if message["type"] == "http.disconnect":
                 if length is not None and len(body) < length:
                     # Either it has left or the server has given up on the body; then it reads this.
-                    return _http_refusal(400, "the body ended before its Content-Length")
+                    return _http_refusal(400, "The body ended before its Content-Length; send all of it.")
                 raise _LeftEarlyError
             body += message.get("body", b"")
             if len(body) > self._settings.max_body_bytes:
@@ -148,7 +151,9 @@ class Guard:
             if not message.get("more_body", False):
                 break
         if length is not None and len(body) != length:
-            return _http_refusal(400, "the body's length is not its Content-Length")
+            return _http_refusal(
+                400, "The body is not as long as its Content-Length; send as many bytes as it says."
+            )
         return None
 
     async def _serve(self, scope: Scope, receive: Receive, send: SendMessage, body: bytes) -> None:
@@ -188,7 +193,7 @@ class Guard:
 
     def _too_large(self) -> Refusal:
         limit = self._settings.max_body_bytes
-        return _http_refusal(413, f"the body is larger than {limit} bytes")
+        return _http_refusal(413, f"The body is larger than {limit} bytes; send a smaller one.")
 
 
 class _LeftEarlyError(Exception):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import Any
 
 import falcon
 import falcon.asgi
 
 from cortex.edge.errors import (
-    HTTP_MESSAGES,
     JSON_TYPE,
     envelope,
     headers_of,
@@ -17,15 +17,16 @@ from cortex.edge.errors import (
     internal,
     status_of,
 )
+from cortex.edge.routes import SHOWN, Routes
 from cortex.protocol.faults import FaultError
 
 log = logging.getLogger("cortex.edge")
 
 
-def install(app: falcon.asgi.App[Any, Any]) -> None:
+def install(app: falcon.asgi.App[Any, Any], routes: Routes) -> None:
     """Make every failure of the app an OpenAI error object."""
     app.add_error_handler(Exception, _on_exception)
-    app.add_error_handler(falcon.HTTPError, _on_http_error)
+    app.add_error_handler(falcon.HTTPError, partial(_on_http_error, routes))
     app.add_error_handler(FaultError, _on_fault)
 
 
@@ -45,13 +46,29 @@ async def _on_fault(
 
 
 async def _on_http_error(
-    _req: falcon.asgi.Request, resp: falcon.asgi.Response, error: falcon.HTTPError, _params: dict[str, Any]
+    routes: Routes,
+    req: falcon.asgi.Request,
+    resp: falcon.asgi.Response,
+    error: falcon.HTTPError,
+    _params: dict[str, Any],
 ) -> None:
     status = error.status_code
-    message = HTTP_MESSAGES.get(status) or error.description or error.title or "the request cannot be served"
-    _answer(resp, status, http_envelope(status, message))
+    _answer(resp, status, http_envelope(status, _sentence(routes, req, error)))
     if error.headers:
         resp.set_headers(error.headers)
+
+
+def _sentence(routes: Routes, req: falcon.asgi.Request, error: falcon.HTTPError) -> str:
+    """What is wrong, and what would be right."""
+    match error.status_code:
+        case 404:
+            return routes.nothing_at(req.path)
+        case 405:
+            allowed = dict(error.headers or {}).get("Allow", "").removesuffix(", OPTIONS")
+            return f"{req.method} is not allowed at {req.path[:SHOWN]}; use {allowed}."
+        case 415:
+            return "The body must be JSON; send it with the header Content-Type: application/json."
+    return error.description or "The request cannot be served; it is not valid HTTP."
 
 
 async def _on_exception(

@@ -179,11 +179,9 @@ class Inflight:
         if entry.state == "held":
             return self._give_up(entry, NO_BROKER, now)
         if entry.state == "accepted" or entry.loading:
-            seconds = f"{self._stall_s:g}"
-            return self._give_up(
-                entry, Fault(code=Code.STALLED, message=f"nothing was heard for {seconds} s"), now
-            )
-        fault = Fault(code=Code.DEADLINE, message="no place became free in time; try again")
+            silence = f"Nothing was heard of this request for {self._stall_s:g} s; try again."
+            return self._give_up(entry, Fault(code=Code.STALLED, message=silence), now)
+        fault = Fault(code=Code.DEADLINE, message="No place became free in time; try again.")
         return self._give_up(entry, fault, now)
 
     # ── the broker ──
@@ -387,9 +385,9 @@ class Inflight:
 
 
 _NEVER = float("inf")
-BROKER_LOST = Fault(code=Code.BROKER_LOST, message="the broker was lost while the request ran; try again")
-NO_BROKER = Fault(code=Code.BROKER_LOST, message="no broker can be reached; try again")
-STREAM_GAP = Fault(code=Code.STREAM_GAP, message="a part of the answer was lost; try again")
+BROKER_LOST = Fault(code=Code.BROKER_LOST, message="The broker was lost while the request ran; try again.")
+NO_BROKER = Fault(code=Code.BROKER_LOST, message="No broker can be reached; try again.")
+STREAM_GAP = Fault(code=Code.STREAM_GAP, message="A part of the answer was lost; try again.")
 
 
 def _joined(lists: Iterable[list[Effect]]) -> list[Effect]:

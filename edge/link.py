@@ -36,8 +36,8 @@ FIRST_WELCOME = 2.0
 FRAMES_PER_TURN = 256
 """How many frames are read before others get a turn of the loop."""
 OUTBOX = 4096
-SLOW = Fault(code=Code.CANCELLED, message="the client reads too slowly")
-GONE = Fault(code=Code.CANCELLED, message="the client has left")
+SLOW = Fault(code=Code.CANCELLED, message="The client reads too slowly.")
+GONE = Fault(code=Code.CANCELLED, message="The client has left.")
 
 
 class Link(Protocol):
@@ -112,7 +112,7 @@ class BrokerLink:
     def open(self, ticket: Ticket) -> Stream:
         """Submit a request; its verdict, deltas and terminal arrive in the stream."""
         if not self._table.live:
-            raise FaultError(Fault(code=Code.BROKER_LOST, message="no broker can be reached; try again"))
+            raise FaultError(Fault(code=Code.BROKER_LOST, message="No broker can be reached; try again."))
         stream = Stream(ticket.request, leave=self._leave, keepalive_s=self._settings.keepalive_s)
         self._streams[ticket.request] = stream
         self._handle(Opened(ticket))

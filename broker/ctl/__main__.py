@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from importlib import metadata
+from pathlib import Path
 
 import msgspec
 from rich.console import Console
@@ -23,6 +24,7 @@ def parser() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(prog="cortex-ctl", description="Ask and command a cortex broker.")
     root.add_argument("--version", action="version", version=metadata.version("cortex-mesh"))
     root.add_argument("--endpoint", metavar="EP", help="the broker's ctl endpoint, ipc://… or tcp://…")
+    root.add_argument("--data", type=Path, metavar="DIR", help="data directory of the cortex to ask")
     root.add_argument("--json", action="store_true", help="print JSON, stable, for scripts")
     verbs = root.add_subparsers(dest="verb", required=True, metavar="COMMAND")
     verbs.add_parser("status", help="nodes, devices, models, load").add_argument(
@@ -31,8 +33,10 @@ def parser() -> argparse.ArgumentParser:
     return root
 
 
-def endpoint_of(given: str | None) -> str:
-    """The endpoint that was named, in the argument or in CORTEX_ENDPOINT, or the local default."""
+def endpoint_of(given: str | None, data: Path | None = None) -> str:
+    """The endpoint named, that of the data directory named, the one in CORTEX_ENDPOINT, or the local default."""
+    if given is None and data is not None:
+        return Planes.under(data).ctl
     return given or os.environ.get("CORTEX_ENDPOINT") or Planes.under(default_data_directory()).ctl
 
 
@@ -51,7 +55,7 @@ def show_status(endpoint: str, *, as_json: bool) -> int:
 def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
-        return show_status(endpoint_of(options.endpoint), as_json=options.json)
+        return show_status(endpoint_of(options.endpoint, options.data), as_json=options.json)
     except (NoAnswerError, FaultError, EndpointError) as error:
         print(f"cortex-ctl: {error}", file=sys.stderr)
         return 1

@@ -37,7 +37,10 @@ def ask(endpoint: str, message: Struct, *, tries: int = TRIES, try_ms: int | Non
                 return reply
     finally:
         context.destroy(linger=0)
-    raise NoAnswerError(f"no broker answers at {endpoint}; is cortex running? (--endpoint names another)")
+    raise NoAnswerError(
+        f"no broker answers at {endpoint}; is cortex running? "
+        "(one that was started with --data DIR is asked with --data DIR, any other with --endpoint EP)"
+    )
 
 
 def _try(

@@ -44,7 +44,7 @@ def _rows(neuron: NeuronStatus) -> list[tuple[RenderableType, ...]]:
     memory = f"{neuron.device.memory_bytes / GIB:.0f} GiB" if neuron.device.memory_bytes else "-"
     seen = "-" if neuron.state == "absent" else f"{neuron.seen_ms / 1000:.1f} s"
     state = _coloured(neuron.state)
-    if neuron.phase in {"starting", "loading"}:
+    if neuron.state == "registered" and neuron.phase in {"starting", "loading"}:
         state.append(f" ({neuron.detail or neuron.phase})")
     first: tuple[RenderableType, ...] = (neuron.node, device, state, seen, memory)
     if not neuron.models:

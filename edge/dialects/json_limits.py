@@ -36,7 +36,7 @@ def _scan(data: bytes, max_depth: int) -> str | None:
         if first in b"[{":
             depth += 1
             if depth > max_depth:
-                return f"is nested deeper than {MAX_DEPTH} levels"
+                return f"is nested deeper than {MAX_DEPTH} levels; send less depth"
         elif first in b"]}":
             depth -= 1
         elif len(token) > _EXPONENT_DIGITS and (reason := _number_problem(token)):
@@ -47,7 +47,7 @@ def _scan(data: bytes, max_depth: int) -> str | None:
 def _number_problem(token: bytes) -> str | None:
     mantissa, _, exponent = token.lower().partition(b"e")
     if len(exponent.lstrip(b"+-")) >= _EXPONENT_DIGITS:
-        return "holds a number whose exponent is too large"
+        return "holds a number whose exponent is too large; send a smaller one"
     if b"." not in mantissa and len(mantissa.lstrip(b"+-")) > MAX_DIGITS:
-        return f"holds an integer of more than {MAX_DIGITS} digits"
+        return f"holds an integer of more than {MAX_DIGITS} digits; send it as a string"
     return None

@@ -91,11 +91,11 @@ def _check_name(name: str, param: str) -> None:
 
 def _refuse_impossible(body: Body) -> None:
     if bytes(body.functions) not in (*ABSENT, b"[]"):
-        raise unsupported("functions", "is an old form; send `tools`")
+        raise unsupported("functions", "is an old form; send tools instead")
     if body.modalities is not None and "audio" in body.modalities:
-        raise unsupported("modalities", "cannot include audio here")
+        raise unsupported("modalities", "cannot include audio here; ask for text alone")
     if body.logprobs or body.top_logprobs:
-        raise unsupported("logprobs", "are not available here")
+        raise unsupported("logprobs", "are not available here; leave them out")
 
 
 # ── messages ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -103,9 +103,9 @@ def _refuse_impossible(body: Body) -> None:
 
 def _turns(messages: list[Message]) -> tuple[Turn, ...]:
     if not messages:
-        raise invalid("messages", "must not be empty")
+        raise invalid("messages", "must hold at least one message")
     if len(messages) > MAX_MESSAGES:
-        raise invalid("messages", f"holds {len(messages)} messages; {MAX_MESSAGES} are allowed")
+        raise invalid("messages", f"holds {len(messages)} messages; send at most {MAX_MESSAGES}")
     return tuple(_turn(message, f"messages[{index}]") for index, message in enumerate(messages))
 
 
@@ -152,9 +152,9 @@ def _part(part: BodyPart, at: str) -> Part:
             raise invalid(f"{at}.image_url", "is required in a part of type image_url")
         url = part.image_url if isinstance(part.image_url, str) else part.image_url.url
         if url[:5].lower() == "data:":
-            raise unsupported(f"{at}.image_url", "cannot be served: images are not supported yet")
+            raise unsupported(f"{at}.image_url", "cannot be served: images are not supported yet; send text")
         raise unsupported(f"{at}.image_url", "must be a data: URL: no address is fetched on a client's word")
-    raise unsupported(f"{at}.type", f"{part.type[:40]!r} is not supported")
+    raise unsupported(f"{at}.type", f"must be text, not {part.type[:40]}")
 
 
 def _history_calls(message: Message, at: str) -> tuple[ToolCall, ...]:
@@ -177,7 +177,7 @@ def _history_calls(message: Message, at: str) -> tuple[ToolCall, ...]:
 
 def _tools(tools: list[Tool]) -> tuple[ToolSpec, ...]:
     if len(tools) > MAX_TOOLS:
-        raise invalid("tools", f"holds {len(tools)} tools; {MAX_TOOLS} are allowed")
+        raise invalid("tools", f"holds {len(tools)} tools; send at most {MAX_TOOLS}")
     specs: list[ToolSpec] = []
     names: set[str] = set()
     for index, tool in enumerate(tools):
@@ -189,7 +189,9 @@ def _tools(tools: list[Tool]) -> tuple[ToolSpec, ...]:
         name = tool.function.name
         _check_name(name, f"{at}.function.name")
         if name in names:
-            raise invalid(f"{at}.function.name", "names a tool that was already offered")
+            raise invalid(
+                f"{at}.function.name", "names a tool that was offered before; give each a name of its own"
+            )
         names.add(name)
         schema = _object(tool.function.parameters, f"{at}.function.parameters")
         specs.append(ToolSpec(name=name, description=tool.function.description or "", schema=schema))
@@ -202,7 +204,7 @@ def _object(raw: Raw, at: str) -> bytes:
     if data in ABSENT:
         return b"{}"
     if not data.lstrip().startswith(b"{"):
-        raise invalid(at, "must be a JSON object")
+        raise invalid(at, "must be an object")
     if len(data) > json_limits.MAX_DEPTH and (reason := json_limits.problem(data)):
         raise invalid(at, reason)
     return data
@@ -220,9 +222,9 @@ def _tool_choice(body: Body, tools: tuple[ToolSpec, ...]) -> tuple[ToolChoice, t
         return ToolChoice(mode="none" if choice == "none" else "auto", parallel=parallel), tools
     if choice in ("required", "any"):
         if not tools:
-            raise invalid("tool_choice", "requires a tool, and none is offered")
+            raise invalid("tool_choice", "requires a tool, and none is offered; send tools")
         return ToolChoice(mode="required", parallel=parallel), tools
-    raise invalid("tool_choice", "must be none, auto, required or the name of a function")
+    raise invalid("tool_choice", "must be none, auto, required or an object that names a function")
 
 
 def _structured_choice(
@@ -233,9 +235,12 @@ def _structured_choice(
             _offered(tool, tools, "tool_choice.allowed_tools.tools") for tool in choice.allowed_tools.tools
         }
         if not wanted:
-            raise invalid("tool_choice.allowed_tools.tools", "must not be empty")
+            raise invalid("tool_choice.allowed_tools.tools", "must name at least one tool")
+        mode = choice.allowed_tools.mode
+        if mode not in ("auto", "required"):
+            raise invalid("tool_choice.allowed_tools.mode", "must be auto or required")
         kept = tuple(tool for tool in tools if tool.name in wanted)
-        return ToolChoice(mode=choice.allowed_tools.mode, parallel=parallel), kept
+        return ToolChoice(mode="auto" if mode == "auto" else "required", parallel=parallel), kept
     reference = ToolReference(type=choice.type, function=choice.function)
     name = _offered(reference, tools, "tool_choice.function.name")
     return ToolChoice(mode="named", name=name, parallel=parallel), tools
@@ -246,7 +251,7 @@ def _offered(reference: ToolReference, tools: tuple[ToolSpec, ...], at: str) -> 
         raise unsupported("tool_choice", "can only name functions")
     name = reference.function.name
     if not any(tool.name == name for tool in tools):
-        raise invalid(at, "names a tool that is not offered")
+        raise invalid(at, "names a tool that is not offered; name one of tools")
     return name
 
 
@@ -299,7 +304,7 @@ def _logit_bias(bias: dict[str, float] | None) -> dict[str, float] | None:
     if not bias:
         return None
     if len(bias) > MAX_BIASES:
-        raise invalid("logit_bias", f"holds {len(bias)} tokens; {MAX_BIASES} are allowed")
+        raise invalid("logit_bias", f"holds {len(bias)} tokens; send at most {MAX_BIASES}")
     for token, value in bias.items():
         if not (token.isascii() and token.isdigit() and len(token) <= 9):
             raise invalid("logit_bias", "must have token ids as its keys")
@@ -312,7 +317,7 @@ def _stop(stop: str | list[str] | None) -> tuple[str, ...]:
         return ()
     stops = (stop,) if isinstance(stop, str) else tuple(stop)
     if len(stops) > MAX_STOPS:
-        raise invalid("stop", f"holds {len(stops)} strings; {MAX_STOPS} are allowed")
+        raise invalid("stop", f"holds {len(stops)} strings; send at most {MAX_STOPS}")
     if not all(stops):
         raise invalid("stop", "must not hold an empty string")
     return stops

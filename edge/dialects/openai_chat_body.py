@@ -6,7 +6,7 @@ Only shapes are checked here. What a field means, and which values make sense, i
 from __future__ import annotations
 
 import re
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import msgspec
 from msgspec import Raw, Struct
@@ -76,7 +76,7 @@ class ToolReference(Struct, frozen=True):
 
 class AllowedTools(Struct, frozen=True):
     tools: list[ToolReference]
-    mode: Literal["auto", "required"] = "auto"
+    mode: str = "auto"
 
 
 class ToolChoice(Struct, frozen=True):
@@ -134,17 +134,30 @@ class Body(Struct, frozen=True):
 B = TypeVar("B", bound=Struct)
 _PATH = re.compile(r"^(?P<message>.*) - at `(?:key in )?\$\.?(?P<path>.*)`$", re.DOTALL)
 _MISSING = re.compile(r"missing required field `(.+?)`")
+_TYPES = re.compile(r"Expected `(?P<expected>.+?)`, got `(?P<found>.+?)`")
+_EACH = "[...]"
+"""How the decoder writes "any value of this object"."""
+_WORDS = {
+    "str": "a string",
+    "int": "an integer",
+    "float": "a number",
+    "bool": "a boolean",
+    "array": "an array",
+    "object": "an object",
+    "null": "null",
+}
+"""JSON's words for the decoder's."""
 _body_decoder = msgspec.json.Decoder(Body)
 
 
-def invalid(param: str | None, message: str) -> FaultError:
-    """The exception for a field that cannot be right."""
-    return fault(Code.INVALID_REQUEST, f"{param} {message}" if param else message, param=param)
+def invalid(param: str | None, predicate: str) -> FaultError:
+    """The exception for a field that cannot be right. Its message is a sentence: "param must be …"."""
+    return fault(Code.INVALID_REQUEST, f"{param or 'The body'} {predicate}.", param=param)
 
 
-def unsupported(param: str, message: str) -> FaultError:
+def unsupported(param: str, predicate: str) -> FaultError:
     """The exception for a field that is right and that nothing here can serve."""
-    return fault(Code.UNSUPPORTED, f"{param} {message}", param=param)
+    return fault(Code.UNSUPPORTED, f"{param} {predicate}.", param=param)
 
 
 def read(data: bytes) -> Body:
@@ -154,37 +167,67 @@ def read(data: bytes) -> Body:
         for param, raw in _raw_fields(body):
             if json_limits.problem(raw):
                 raise invalid(param, reason)
-        raise invalid(None, f"the body {reason}")
+        raise invalid(_long_integer(body), reason)
     return body
 
 
 def decode(data: bytes, decoder: msgspec.json.Decoder[B]) -> B:
     """Bytes → struct; every complaint of the decoder becomes a `FaultError`."""
     if not data.strip():
-        raise invalid(None, "the body is empty; send a JSON object")
+        raise invalid(None, "is empty; send a JSON object")
     try:
         str(data, "utf-8")  # the decoder does not look into what it skips
         return decoder.decode(data)
     except msgspec.ValidationError as error:
         raise _named(str(error)) from error
     except RecursionError as error:
-        raise invalid(None, f"the body is nested deeper than {json_limits.MAX_DEPTH} levels") from error
+        raise invalid(
+            None, f"is nested deeper than {json_limits.MAX_DEPTH} levels; send less depth"
+        ) from error
     except UnicodeDecodeError as error:
-        raise invalid(None, "the body is not valid UTF-8") from error
+        raise invalid(None, f"is not valid UTF-8 at byte {error.start}; encode it as UTF-8") from error
     except msgspec.DecodeError as error:
-        raise invalid(None, f"the body is not valid JSON: {error}") from error
+        reason = (
+            str(error)
+            .removeprefix("JSON is malformed: ")
+            .replace("Input data was truncated", "it ends too early")
+        )
+        raise invalid(None, f"is not valid JSON: {reason}") from error
 
 
 def _named(complaint: str) -> FaultError:
     """The decoder's complaint as a fault that names the field."""
     found = _PATH.match(complaint)
     message, path = (found["message"], found["path"]) if found else (complaint, "")
-    missing = _MISSING.search(message)
-    if missing:
+    if missing := _MISSING.search(message):
         return invalid(f"{path}.{missing[1]}" if path else missing[1], "is required")
-    return (
-        invalid(path, f"is invalid: {message}") if path else invalid(None, f"the body is invalid: {message}")
-    )
+    predicate = _predicate(message)
+    if path.endswith(_EACH):
+        path = path.removesuffix(_EACH)
+        return invalid(path, f"holds a value that {predicate}")
+    return invalid(path or None, predicate)
+
+
+def _predicate(message: str) -> str:
+    """The decoder's complaint in words that a JSON user knows."""
+    types = _TYPES.match(message)
+    if types is None:
+        return f"is not valid ({message[:1].lower()}{message[1:]}); send another value"
+    wanted = [word for word in types["expected"].split(" | ") if word != "null"]
+    found = _WORDS.get(types["found"], types["found"])
+    if found == "a number":  # an integer is one too
+        found = "a number with a fraction"
+    return f"must be {' or '.join(_WORDS.get(word, word) for word in wanted)}, not {found}"
+
+
+def _long_integer(body: Body) -> str | None:
+    """The field that holds an integer of too many digits; None where it is one that nobody reads."""
+    longest = 10**json_limits.MAX_DIGITS
+    for name in body.__struct_fields__:
+        value = getattr(body, name)
+        if isinstance(value, int | float) and abs(value) >= longest:
+            return name
+    return None
 
 
 def _raw_fields(body: Body) -> list[tuple[str, bytes]]:

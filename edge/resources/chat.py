@@ -30,7 +30,7 @@ EVENT_STREAM = "text/event-stream; charset=utf-8"
 ASSUMED_OUTPUT = 1024
 """Tokens that a request is charged for at most before it is known how many it took."""
 BYTES_PER_TOKEN = 4
-LEFT = Fault(code=Code.CANCELLED, message="the client has left")
+LEFT = Fault(code=Code.CANCELLED, message="The client has left.")
 
 
 class ChatResource:
@@ -76,7 +76,9 @@ class ChatResource:
         try:
             blob = encode_request(chat)
         except WireError as error:
-            raise fault(Code.REQUEST_TOO_LARGE, "the request is larger than 4 MiB") from error
+            raise fault(
+                Code.REQUEST_TOO_LARGE, "The request is larger than 4 MiB; shorten its messages or tools."
+            ) from error
         limit = chat.sampling.max_tokens or ASSUMED_OUTPUT
         return Ticket(
             request=req.scope["cortex.request_id"],

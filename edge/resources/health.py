@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from importlib import metadata
 
 import falcon.asgi
 import msgspec
 
 from cortex.edge.errors import JSON_TYPE
 from cortex.edge.link import Link
+from cortex.edge.routes import Routes
 
 
 class HealthResource:
@@ -54,11 +56,16 @@ class HealthResource:
 
 
 class RootResource:
-    """`/`: clients look whether anybody is there."""
+    """`/`: clients look whether anybody is there, and people look where to go from here."""
+
+    def __init__(self) -> None:
+        self.routes = Routes(())
+        self._version = metadata.version("cortex-mesh")
 
     async def on_get(self, _req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
-        """A name."""
+        """Name, version, routes."""
         resp.content_type = JSON_TYPE
-        resp.data = b'{"name":"cortex"}'
+        about = {"name": "cortex", "version": self._version, "routes": self.routes.listed}
+        resp.data = msgspec.json.encode(about)
 
     on_head = on_get

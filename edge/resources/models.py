@@ -25,8 +25,9 @@ class ModelsResource:
         resp.content_type = JSON_TYPE
         resp.data = msgspec.json.encode({"object": "list", "data": models})
 
-    async def on_get_one(self, _req: falcon.asgi.Request, resp: falcon.asgi.Response, model_id: str) -> None:
+    async def on_get_one(self, req: falcon.asgi.Request, resp: falcon.asgi.Response, model_id: str) -> None:
         """One model."""
+        req.context.model = self._link.catalogue.label(model_id)
         resp.content_type = JSON_TYPE
         resp.data = msgspec.json.encode(self._model(self._link.catalogue.find(model_id)))
 

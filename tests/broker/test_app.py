@@ -12,10 +12,11 @@ from msgspec import Struct
 from cortex.broker.app import BrokerApp, Endpoints
 from cortex.broker.backlog import MAX_BYTES, WRITE_DEADLINE, Backlog
 from cortex.broker.core import Broker
+from cortex.protocol import liveness
 from cortex.protocol import messages as m
 from cortex.protocol.codec import decode, encode
 from cortex.protocol.deltas import Delta, Deltas, TextPiece
-from cortex.protocol.frames import HEADER, header, pack, pack_deltas, unpack
+from cortex.protocol.frames import HEADER, Frame, header, pack, pack_deltas, unpack
 from cortex.protocol.kit.signals import Stop
 from cortex.protocol.kit.sockets import EndpointError, Plane, new_context, open_socket
 from cortex.protocol.values import Device, Model
@@ -35,6 +36,25 @@ class Rig:
         self.app = BrokerApp(self.context, self.core, self.endpoints, self.stop, expected=("absent-host",))
         self.edge = self._dealer(self.endpoints.edge, b"E1", Plane.EDGE)
         self.neuron = self._dealer(self.endpoints.neuron, b"N1", Plane.NEURON)
+
+    def generate(self) -> tuple[m.Generate, tuple[Frame, ...]]:
+        """What the neuron is asked; a question whether it lives, which changes nothing, is passed over."""
+        while True:
+            self.turn_until(lambda: self.neuron.poll(0))
+            envelope = unpack(self.neuron.recv_multipart())
+            message = decode(envelope.kind, envelope.body)
+            if isinstance(message, m.Generate):
+                return message, envelope.attachments
+            assert isinstance(message, m.Registered)
+
+    def status(self) -> m.Status:
+        with open_socket(self.context, zmq.REQ, Plane.CTL_CLIENT) as operator:
+            operator.connect(self.endpoints.ctl)
+            assert operator.poll(2000, zmq.POLLOUT)
+            operator.send_multipart(pack(m.StatusQuery(), b"operator"))
+            _, status = self.receive(operator)
+        assert isinstance(status, m.Status)
+        return status
 
     def _dealer(self, endpoint: str, route: bytes, plane: Plane) -> zmq.Socket[bytes]:
         socket = open_socket(self.context, zmq.DEALER, plane, route=route)
@@ -84,11 +104,8 @@ def test_a_request_goes_to_the_neuron_and_its_answer_comes_back(rig: Rig) -> Non
     rig.join()
     submit = m.Submit(request="r", attempt=1, model="m")
     rig.edge.send_multipart(pack(submit, EDGE_SESSION, [b"the request", b"an image"]))
-    rig.turn_until(lambda: rig.neuron.poll(0))
-    envelope = unpack(rig.neuron.recv_multipart())
-    generate = decode(envelope.kind, envelope.body)
-    assert isinstance(generate, m.Generate)
-    assert (generate.edge, envelope.attachments) == (b"E1", (b"the request", b"an image"))
+    generate, attachments = rig.generate()
+    assert (generate.edge, attachments) == (b"E1", (b"the request", b"an image"))
     body = encode(Deltas([Delta("r", 1, 0, 0, [5], [TextPiece("hi")])]))
     rig.neuron.send_multipart(pack(m.Accepted(request="r", attempt=1), NEURON_SESSION))
     rig.neuron.send_multipart(pack_deltas(body, NEURON_SESSION, b"E1"))
@@ -142,12 +159,7 @@ def test_a_message_from_the_future_is_answered_unsupported(rig: Rig) -> None:
 def test_an_operator_sees_the_fleet_and_who_is_missing(rig: Rig) -> None:
     """Status over REQ names the neuron, its model and load, and the expected host that never came."""
     rig.join()
-    with open_socket(rig.context, zmq.REQ, Plane.CTL_CLIENT) as operator:
-        operator.connect(rig.endpoints.ctl)
-        assert operator.poll(2000, zmq.POLLOUT)
-        operator.send_multipart(pack(m.StatusQuery(), b"operator"))
-        _, status = rig.receive(operator)
-    assert isinstance(status, m.Status)
+    status = rig.status()
     assert [(n.node, n.state) for n in status.neurons] == [("absent-host", "absent"), ("n", "ready")]
     assert status.neurons[1].models[0].id == "m"
 
@@ -182,6 +194,36 @@ def test_a_peer_that_is_not_there_becomes_an_event(rig: Rig) -> None:
     while not isinstance(verdict, m.Queued):
         _, verdict = rig.receive(rig.edge)
     assert len(rig.core.requests.waiting) == 1
+
+
+def test_an_idle_neuron_that_dies_is_gone_long_before_its_beats_are_missed(rig: Rig) -> None:
+    """The end of its connection is enough: nobody has to send it anything. One that lives is not disturbed."""
+    rig.join()
+    other = rig._dealer(rig.endpoints.neuron, b"N2", Plane.NEURON)
+    device = Device(kind="sim", index=1)
+    other.send_multipart(pack(m.Register(node="n", device=device), b"other-se"))
+    other.send_multipart(pack(m.Ready(version=1, device=device, models=()), b"other-se"))
+    rig.turn_until(lambda: len(rig.core.neurons) == 2)
+    seen = rig.core.neurons[b"N1"].seen
+    rig.neuron.close()
+    rig.turn_until(lambda: b"N1" not in rig.core.neurons)
+    assert rig.core.gone["n/sim-0"][1] - seen < liveness.INTERVAL
+    states = [(n.device.index, n.state) for n in rig.status().neurons if n.node == "n"]
+    assert states == [(0, "gone"), (1, "ready")]
+    other.close()
+
+
+def test_a_neuron_that_is_ready_no_longer_loads(rig: Rig) -> None:
+    """Its word counts at once, and its last beat from before does not linger until the next."""
+    device = Device(kind="sim")
+    rig.neuron.send_multipart(pack(m.Register(node="n", device=device), NEURON_SESSION))
+    beat = m.Heartbeat(route=b"N1", turn=0, phase="loading", detail="load 43 %")
+    rig.neuron.send_multipart(pack(beat, NEURON_SESSION))
+    rig.turn_until(lambda: rig.core.neurons and rig.core.neurons[b"N1"].phase == "loading")
+    rig.neuron.send_multipart(pack(m.Ready(version=1, device=device, models=()), NEURON_SESSION))
+    rig.turn_until(lambda: rig.core.neurons[b"N1"].state == "ready")
+    [neuron] = [n for n in rig.status().neurons if n.node == "n"]
+    assert (neuron.state, neuron.phase, neuron.detail) == ("ready", "idle", "")
 
 
 def test_an_edge_that_stands_still_loses_nothing(rig: Rig) -> None:

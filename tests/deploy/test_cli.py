@@ -24,6 +24,22 @@ def test_usage_errors_exit_with_2(arguments: list[str], capsys: pytest.CaptureFi
     assert "usage: cortex" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("typo", "meant"), [("stauts", "status"), ("sevre", "serve"), ("neurons", "neuron"), ("xyz", None)]
+)
+def test_a_typo_is_answered_with_the_nearest_command(
+    typo: str, meant: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All commands that are for users are listed, and no other."""
+    with pytest.raises(SystemExit) as caught:
+        main([typo])
+    assert caught.value.code == 2
+    error = capsys.readouterr().err
+    assert (f"did you mean {meant}?" in error) is (meant is not None)
+    assert "(commands: up, serve, broker, edge, neuron, status)" in error
+    assert "exporter" not in error
+
+
 def test_status_without_a_broker_fails_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -33,6 +49,7 @@ def test_status_without_a_broker_fails_in_one_line(
     assert main(["status", "--data", str(tmp_path)]) == 1
     error = capsys.readouterr().err
     assert str(tmp_path) in error
+    assert "--data DIR" in error
     assert error.count("\n") == 1
 
 
@@ -50,12 +67,6 @@ def test_a_missing_settings_file_is_named(tmp_path: Path, capsys: pytest.Capture
     assert "no.toml" in capsys.readouterr().err
 
 
-def test_an_address_without_a_port_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """HOST:PORT, or one line that says so."""
-    assert main(["up", "--http", "localhost", "--data", str(tmp_path / "d")]) == 1
-    assert "HOST:PORT" in capsys.readouterr().err
-
-
 def test_a_data_directory_has_one_broker(tmp_path: Path) -> None:
     """A second one would take the sockets away from the first; it is told so."""
     handle = roles.claim(tmp_path)
@@ -63,6 +74,14 @@ def test_a_data_directory_has_one_broker(tmp_path: Path) -> None:
         roles.claim(tmp_path)
     os.close(handle)
     os.close(roles.claim(tmp_path))
+
+
+def test_ctl_asks_the_broker_of_a_data_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An endpoint that is named wins over a data directory, and that over the environment."""
+    monkeypatch.setenv("CORTEX_ENDPOINT", "ipc:///environment")
+    assert ctl.endpoint_of(None) == "ipc:///environment"
+    assert ctl.endpoint_of(None, tmp_path) == f"ipc://{tmp_path}/run/ctl.sock"
+    assert ctl.endpoint_of("ipc:///named", tmp_path) == "ipc:///named"
 
 
 def test_ctl_knows_its_version(capsys: pytest.CaptureFixture[str]) -> None:

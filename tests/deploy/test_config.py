@@ -6,6 +6,7 @@ import pytest
 
 from cortex.broker.config import BrokerSettings
 from cortex.deploy import config
+from cortex.edge.config import Gateway
 from cortex.protocol.kit.settings import SettingsError
 
 SEED_EXAMPLE = """
@@ -59,18 +60,19 @@ def test_a_mistake_is_named_with_file_key_and_remedy(tmp_path: Path, text: str, 
 
 
 def test_the_first_files_are_written_once_and_readable(tmp_path: Path) -> None:
-    """A user's edits survive the next start."""
-    cortex, neuron = config.write_first(tmp_path / "d")
-    assert config.load_cortex(cortex).gateway.listen == "127.0.0.1:31313"
+    """They show the addresses that were asked for; a user's edits survive the next start."""
+    asked = Gateway(listen="127.0.0.1:8080", metrics_listen="127.0.0.1:8081")
+    cortex, neuron = config.write_first(tmp_path / "d", asked)
+    assert config.load_cortex(cortex).gateway == asked
     assert config.load_neuron(neuron).models[0].source == "demo"
     cortex.write_text("[gateway]\nworkers = 3\n")
-    config.write_first(tmp_path / "d")
+    assert config.write_first(tmp_path / "d", asked) == []
     assert config.load_cortex(cortex).gateway.workers == 3
 
 
 def test_the_environment_overrides_a_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """CORTEX_SECTION__KEY wins over the file."""
-    cortex, _ = config.write_first(tmp_path)
+    cortex, _ = config.write_first(tmp_path, Gateway())
     monkeypatch.setenv("CORTEX_GATEWAY__LISTEN", "127.0.0.1:8080")
     monkeypatch.setenv("CORTEX_GATEWAY__WORKERS", "1")
     settings = config.load_cortex(cortex)

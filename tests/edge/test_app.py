@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from importlib import metadata
 
 import pytest
 from asgi_driver import turn_until
@@ -11,6 +12,8 @@ from memory_link import accepted, answer, delta, fail, finished, say
 from cortex.protocol.deltas import Finish, TextPiece, ToolArguments, ToolEnd, ToolStart
 from cortex.protocol.faults import Code, Fault
 from cortex.protocol.messages import Loading, Queued
+
+LIST = "GET / lists all routes."
 
 
 def events(body):
@@ -149,7 +152,7 @@ def test_a_client_that_leaves_is_cancelled_at_once(body, begun):
         if begun:
             stream.put(accepted(ticket))
             stream.put(delta(ticket, 0, TextPiece("a")))
-            await asyncio.sleep(0.01)
+            await turn_until(lambda: not stream._items)  # the handler has taken it
         exchange.disconnect()
         for _ in range(5):
             await asyncio.sleep(0)
@@ -281,6 +284,48 @@ def test_health_tells_the_truth():
         assert (await world.get("/readyz")).status == 503
         assert (await world.get("/health")).json["status"] == "degraded"
         assert (await world.get("/", "HEAD")).status == 200
+
+    run(scenario())
+
+
+def test_the_root_says_where_to_go():
+    """Name, version and every route, so that a browser or a curl finds the way; each of them exists."""
+
+    async def scenario():
+        world = World()
+        about = (await world.get("/")).json
+        assert (about["name"], about["version"]) == ("cortex", metadata.version("cortex-mesh"))
+        assert "POST /v1/chat/completions" in about["routes"]
+        for method, _, path in (route.partition(" ") for route in about["routes"]):
+            status = (await world.get(path.replace("{id}", "demo"), method)).status
+            assert status == (415 if method == "POST" else 200), path
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "message"),
+    [
+        (
+            "POST",
+            "/chat/completions",
+            "There is nothing at /chat/completions; did you mean POST /v1/chat/completions? " + LIST,
+        ),
+        (
+            "GET",
+            "/v1/model",
+            "There is nothing at /v1/model; did you mean GET /v1/models or GET /v1/models/{id}? " + LIST,
+        ),
+        ("GET", "/wp-login.php", "There is nothing at /wp-login.php; " + LIST),
+        ("GET", CHAT, "GET is not allowed at /v1/chat/completions; use POST."),
+        ("POST", CHAT, "The body must be JSON; send it with the header Content-Type: application/json."),
+    ],
+)
+def test_a_wrong_address_is_told_the_right_one(method, path, message):
+    """The nearest routes, the allowed method, the header that is missing."""
+
+    async def scenario():
+        assert (await World().get(path, method)).json["error"]["message"] == message
 
     run(scenario())
 

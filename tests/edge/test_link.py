@@ -2,11 +2,13 @@
 
 import asyncio
 import time
+from operator import attrgetter
 
 import pytest
 import zmq
 from fake_broker import FakeBroker
 
+from cortex.edge.catalogue import Catalogue
 from cortex.edge.config import Gateway
 from cortex.edge.events import Ticket
 from cortex.edge.link import BrokerLink
@@ -33,11 +35,33 @@ def ticket(name="r1", model="demo", tokens=5):
     return Ticket(request=name, model=model, attachments=(encode_request(chat),))
 
 
+class WatchedCatalogue(Catalogue):
+    """A catalogue that tells of every change."""
+
+    def __init__(self):
+        super().__init__()
+        self.changed = asyncio.Event()
+
+    def update(self, welcome):
+        super().update(welcome)
+        self.changed.set()
+
+    def lose_broker(self):
+        super().lose_broker()
+        self.changed.set()
+
+
 async def known(link, wanted=True):
     """Wait until a broker is known, or no more."""
     async with asyncio.timeout(8):
-        while bool(link.catalogue.broker) is not wanted:  # noqa: ASYNC110  # it is the socket that changes it
-            await asyncio.sleep(0.01)
+        while bool(link.catalogue.broker) is not wanted:
+            link.catalogue.changed.clear()
+            await link.catalogue.changed.wait()
+
+
+async def saw(broker, what):
+    """Wait until the broker, in its own thread, has seen a message of this kind."""
+    await asyncio.to_thread(broker.seen.wait_for, attrgetter(what))
 
 
 async def whole(stream):
@@ -53,6 +77,7 @@ def linked(endpoint, scenario, **settings):
 
     async def body():
         link = BrokerLink(endpoint, Gateway(**settings), count_error=errors.append)
+        link._catalogue = WatchedCatalogue()
         await link.start()
         try:
             async with asyncio.timeout(20):
@@ -108,9 +133,7 @@ def test_a_cancel_reaches_the_broker_at_once(endpoint):
             left_at = time.monotonic()
             stream.cancel()
             assert (await whole(stream))[-1].code is Code.CANCELLED
-            async with asyncio.timeout(5):
-                while not broker.seen.cancels:  # noqa: ASYNC110  # another thread's
-                    await asyncio.sleep(0.001)
+            await saw(broker, "cancels")
             assert broker.seen.cancels[0][0] - left_at < 0.25
 
         linked(endpoint, scenario)
@@ -144,9 +167,7 @@ def test_a_waiting_request_moves_to_the_next_broker(endpoint):
         with FakeBroker(endpoint, session=b"broker-2") as second:
             second.models = ("mute",)
             await known(link)
-            async with asyncio.timeout(5):
-                while not second.seen.submits:  # noqa: ASYNC110  # another thread's
-                    await asyncio.sleep(0.01)
+            await saw(second, "submits")
             (_, submit), *more = second.seen.submits
             assert more == []
             assert (submit.request, submit.attempt) == ("waits", 1)
@@ -186,13 +207,12 @@ def test_a_client_that_does_not_take_is_cancelled(endpoint):
         async def scenario(link):
             await known(link)
             stream = link.open(ticket(tokens=100_000))
-            async with asyncio.timeout(10):
-                while not stream.ended:  # noqa: ASYNC110  # the socket's doing
-                    await asyncio.sleep(0.01)
-            assert (await whole(stream))[-1].message == "the client reads too slowly"
-            async with asyncio.timeout(10):
-                while not broker.seen.cancels:  # noqa: ASYNC110  # another thread's
-                    await asyncio.sleep(0.01)
+            ended = asyncio.Event()
+            end = stream.end
+            stream.end = lambda outcome: (end(outcome), ended.set())
+            await ended.wait()
+            assert (await whole(stream))[-1].message == "The client reads too slowly."
+            await saw(broker, "cancels")
 
         linked(endpoint, scenario)
 

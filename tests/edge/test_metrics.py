@@ -1,7 +1,6 @@
 """The edge's series."""
 
-import asyncio
-
+from asgi_driver import turn_until
 from edge_world import CHAT, HI, STREAMED, World, run
 from memory_link import fail, say
 
@@ -19,11 +18,13 @@ def test_every_metric_is_emitted():
         await world.post(HI).done()
         world.link.script = None
         leaving = world.post(STREAMED)
-        await asyncio.sleep(0.01)
-        assert world.metric("cortex_edge_inflight") == 1
+        await turn_until(lambda: world.metric("cortex_edge_inflight") == 1)
         leaving.disconnect()
         await leaving.done()
         world.metrics.wire_error("header")
+        await world.get("/v1/models/org/demo-1b")
+        await world.get("/v1/models/made-up-label")
+        await world.get("/v1/nowhere")
         return world
 
     world = run(scenario())
@@ -37,6 +38,10 @@ def test_every_metric_is_emitted():
     assert world.metric("cortex_requests_total", model="demo", route=CHAT, status="200") == 1
     assert world.metric("cortex_requests_total", model="demo", route=CHAT, status="499") == 1
     assert world.metric("cortex_request_errors_total", model="demo", code="engine_failed") == 1
-    assert world.metric("cortex_request_errors_total", model="unknown", code="model_not_found") == 1
+    assert world.metric("cortex_request_errors_total", model="unknown", code="model_not_found") == 2
+    one = {"route": "/v1/models/{id}"}
+    assert world.metric("cortex_requests_total", model="org/demo-1b", status="200", **one) == 1
+    assert world.metric("cortex_requests_total", model="unknown", status="404", **one) == 1
+    assert world.metric("cortex_requests_total", model="unknown", status="404", route="unknown") == 1
     assert world.metric("cortex_time_to_first_token_seconds_count", model="demo") == 1
     assert world.metric("cortex_tokens_per_second_count", model="demo") == 1

@@ -4,7 +4,7 @@ import contextlib
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cortex.edge.dialects.openai_chat import parse
@@ -248,7 +248,17 @@ BAD = [
     ({"response_format": {"type": "json_schema"}}, "response_format.json_schema.schema"),
     ({"chat_template_kwargs": [1]}, "chat_template_kwargs"),
     ({"chat_template_kwargs": {"a": 10**30}}, "chat_template_kwargs"),
-    ({"seed": 10**30}, None),
+    ({"seed": 10**30}, "seed"),
+    ({"n": 10**30}, "n"),
+    ({"user": 10**30}, None),
+    ({"logit_bias": {"1": "x"}}, "logit_bias"),
+    (
+        {
+            "tools": [TOOL],
+            "tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": "x", "tools": [TOOL]}},
+        },
+        "tool_choice.allowed_tools.mode",
+    ),
     ({"metadata": nested(40)}, None),
 ]
 
@@ -259,7 +269,8 @@ def test_what_is_wrong_names_its_field(fields, param):
     fault = refused(body(**fields))
     assert fault.code in (Code.INVALID_REQUEST, Code.UNSUPPORTED)
     assert fault.param == param
-    assert fault.message
+    assert fault.message.startswith(f"{param or 'The body'} ")
+    assert fault.message.endswith(".")
 
 
 @pytest.mark.parametrize(
@@ -350,7 +361,7 @@ bodies = st.dictionaries(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 @given(st.one_of(bodies, bodies.map(lambda b: {"model": "demo", "messages": [USER], **b})))
 def test_any_json_is_parsed_or_refused(value):
     """No body makes the parser raise anything but a fault, and what it accepts can travel."""
@@ -362,7 +373,7 @@ def test_any_json_is_parsed_or_refused(value):
     assert decode_request(encode_request(parsed.chat)) == parsed.chat
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 @given(st.binary(max_size=200), st.integers(0, 100))
 def test_any_bytes_are_parsed_or_refused(noise, at):
     """Nor do bytes that are hardly JSON."""

@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -54,12 +55,18 @@ class Running:
 
 @dataclass
 class Seen:
-    """What the edge did, with the time of each."""
+    """What the edge did, with the time of each. Filled by the broker's thread; a test may wait for it in another."""
 
     submits: list[tuple[float, Submit]] = field(default_factory=list)
     cancels: list[tuple[float, Cancel]] = field(default_factory=list)
     queries: list[tuple[float, Query]] = field(default_factory=list)
     beats: int = 0
+    changed: threading.Condition = field(default_factory=threading.Condition)
+
+    def wait_for(self, condition: Callable[[Seen], object], seconds: float = 10.0) -> None:
+        """Block until the condition holds."""
+        with self.changed:
+            assert self.changed.wait_for(lambda: condition(self), seconds), "the edge never did it"
 
 
 class FakeBroker:
@@ -119,6 +126,8 @@ class FakeBroker:
             edge, *rest = frames
             envelope = unpack(rest)
             self._on_message(edge, decode(envelope.kind, envelope.body), envelope.attachments)
+            with self.seen.changed:
+                self.seen.changed.notify_all()
 
     def _on_message(self, edge: bytes, message: object, attachments: tuple[bytes | memoryview, ...]) -> None:
         now = time.monotonic()

@@ -18,6 +18,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from stack import Stack
 
 from cortex.neuron.engine.sim import text, token
+from cortex.protocol import liveness
+from cortex.protocol.messages import NeuronStatus
 
 pytestmark = pytest.mark.system
 
@@ -34,6 +36,10 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
 def ready(stack: Stack) -> int:
     report = stack.try_status()
     return 0 if report is None else sum(neuron.state == "ready" for neuron in report.neurons)
+
+
+def gone(stack: Stack) -> list[NeuronStatus]:
+    return [neuron for neuron in stack.status().neurons if neuron.state == "gone"]
 
 
 def load(stack: Stack) -> int:
@@ -123,15 +129,18 @@ def test_a_device_killed_while_idle_comes_back_and_serves(tmp_path: Path) -> Non
     with Stack(tmp_path / "c", sim={"devices": 2, "slots": 8, "load_s": 1.0}) as stack:
         stack.wait_for(lambda: ready(stack) == 2, 20, "two devices never joined")
         victim = devices(stack)[0]
+        last_seen_ms = max(neuron.seen_ms for neuron in stack.status().neurons)
         os.kill(victim, signal.SIGKILL)
-        stack.wait_for(
-            lambda: any(n.state == "gone" for n in stack.status().neurons), 10, "it was never gone"
+        stack.wait_for(lambda: gone(stack), 10, "it was never gone")
+        [lost] = gone(stack)
+        assert lost.seen_ms - last_seen_ms < 1000 * liveness.EXPIRY - 500, (
+            "by its connection, not by its silence"
         )
         meanwhile = Stream(stack, 3)
         meanwhile.read()
         meanwhile.expect(3)
         stack.wait_for(lambda: ready(stack) == 2 and victim not in devices(stack), 20, "it never came back")
-        assert [neuron.state for neuron in stack.status().neurons] == ["ready", "ready"]
+        assert [(n.state, n.phase) for n in stack.status().neurons] == [("ready", "idle")] * 2
         afterwards = Stream(stack, 3)
         afterwards.read()
         afterwards.expect(3)

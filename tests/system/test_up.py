@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import time
@@ -27,10 +26,9 @@ class Up:
     def __init__(self, data: Path) -> None:
         self.data = data
         self.http = f"127.0.0.1:{free_port()}"
-        os.environ["CORTEX_GATEWAY__METRICS_LISTEN"] = f"127.0.0.1:{free_port()}"
-        self.process = cortex(
-            "up", "--http", self.http, "--data", str(data), stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
+        self.metrics = f"127.0.0.1:{free_port()}"
+        flags = ("--http", self.http, "--metrics", self.metrics, "--data", str(data))
+        self.process = cortex("up", *flags, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         assert self.process.stdout is not None
         self.first_line = self.process.stdout.readline().decode()
 
@@ -42,7 +40,6 @@ class Up:
         return time.monotonic() - began
 
     def close(self) -> None:
-        os.environ.pop("CORTEX_GATEWAY__METRICS_LISTEN", None)
         if self.process.poll() is None:
             self.process.kill()
         self.process.communicate()
@@ -94,7 +91,12 @@ def test_the_first_run_answers_a_question_and_stops_on_ctrl_c(up: Up) -> None:
     status = cortex("status", "--data", str(up.data), "--json", stdout=subprocess.PIPE)
     report = json.loads(status.communicate()[0])
     assert report["neurons"][0]["models"][0]["id"] == "cortex-demo"
-    assert tomllib.loads((up.data / "cortex.toml").read_text())["gateway"]["listen"] == "127.0.0.1:31313"
+    written = tomllib.loads((up.data / "cortex.toml").read_text())["gateway"]
+    assert (written["listen"], written["metrics_listen"]) == (up.http, up.metrics)
+    scraper = HTTPConnection(up.metrics, timeout=10)
+    scraper.request("GET", "/metrics")
+    assert b"cortex_requests_total" in scraper.getresponse().read()
+    scraper.close()
     client.close()
     up.interrupt()
     assert up.process.returncode == 0

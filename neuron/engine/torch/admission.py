@@ -39,12 +39,12 @@ def admit(job: Job, loaded: Loaded, slots: int) -> Admitted:
     """Check everything about a request but whether there is room now. Raises `FaultError`."""
     request = job.request
     if not isinstance(request, Chat | Complete):
-        raise fault(Code.UNSUPPORTED, f"{type(request).__name__} is not computed by this engine")
+        raise fault(Code.UNSUPPORTED, f"{type(request).__name__} is not computed by this engine.")
     _check_parameters(request, slots)
     prefixes = _prefixes(job, request.sampling, loaded.vocabulary)
     prompt = render(request, loaded.tokenizer)
     if not prompt.ids:
-        raise fault(Code.INVALID_REQUEST, "the prompt is empty", param="prompt")
+        raise fault(Code.INVALID_REQUEST, "The prompt is empty; send some text.", param="prompt")
     _check_ids(prompt.ids, loaded.vocabulary)
     length = len(prompt.ids)
     if length >= loaded.context:
@@ -64,19 +64,29 @@ def _check_parameters(request: Chat | Complete, slots: int) -> None:
     sampling = request.sampling
     for name, neutral in NEUTRAL.items():
         if getattr(sampling, name) not in neutral:
-            raise fault(Code.UNSUPPORTED, f"this engine does not support {name}", param=name)
+            raise fault(
+                Code.UNSUPPORTED, f"{name} is not supported by this engine; leave it out.", param=name
+            )
     if sampling.n > slots:
-        raise fault(Code.UNSUPPORTED, f"this model runs {slots} choices at once", param="n")
+        raise fault(
+            Code.UNSUPPORTED,
+            f"n must be at most {slots}: this model runs as many choices at once.",
+            param="n",
+        )
     if isinstance(request, Chat) and request.response_format.kind != "text":
-        raise fault(Code.UNSUPPORTED, "this engine does not support response_format", param="response_format")
+        raise fault(
+            Code.UNSUPPORTED,
+            "response_format is not supported by this engine; leave it out.",
+            param="response_format",
+        )
     if isinstance(request, Complete) and request.echo:
-        raise fault(Code.UNSUPPORTED, "this engine does not support echo", param="echo")
+        raise fault(Code.UNSUPPORTED, "echo is not supported by this engine; leave it out.", param="echo")
 
 
 def _prefixes(job: Job, sampling: Sampling, vocabulary: int) -> tuple[tuple[int, ...], ...]:
     """One per choice: what earlier attempts delivered, which is nothing for choices that are not named."""
     if len(job.prefix) > sampling.n:
-        raise fault(Code.INVALID_REQUEST, f"{len(job.prefix)} prefixes for {sampling.n} choices")
+        raise fault(Code.INVALID_REQUEST, f"{len(job.prefix)} prefixes came for {sampling.n} choices.")
     for prefix in job.prefix:
         _check_ids(prefix, vocabulary)
     return job.prefix + ((),) * (sampling.n - len(job.prefix))
@@ -84,5 +94,7 @@ def _prefixes(job: Job, sampling: Sampling, vocabulary: int) -> tuple[tuple[int,
 
 def _check_ids(ids: list[int] | tuple[int, ...], vocabulary: int) -> None:
     if ids and not 0 <= min(ids) <= max(ids) < vocabulary:
-        message = f"token ids go from 0 to {vocabulary - 1}"
+        message = (
+            f"prompt holds a token id that this model does not have; they go from 0 to {vocabulary - 1}."
+        )
         raise fault(Code.INVALID_REQUEST, message, param="prompt")

@@ -41,7 +41,8 @@ class Answer:
         # A call that the limit or the client's own stop string cut short is no mistake of the model's.
         if broken is not None and (by_itself or not self.ended):
             raise fault(
-                Code.TOOL_CALL_MALFORMED, f"the model wrote a tool call that cannot be read: {broken}"
+                Code.TOOL_CALL_MALFORMED,
+                f"The model wrote a tool call that cannot be read ({broken}); try again.",
             )
         return pieces
 

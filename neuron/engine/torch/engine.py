@@ -112,7 +112,7 @@ class TorchEngine:
         if serving is None:
             if model in self._failed:
                 raise fault(Code.LOAD_FAILED, self._failed[model], param="model")
-            raise fault(Code.MODEL_NOT_FOUND, f"{model} is not held here", param="model")
+            raise fault(Code.MODEL_NOT_FOUND, f"{model} is not held here.", param="model")
         return serving
 
     def _describe(self, model: str) -> Model:

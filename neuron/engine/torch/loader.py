@@ -50,7 +50,7 @@ def load(settings: ModelSettings, device: torch.device) -> Loaded:
     except FaultError:
         raise
     except Exception as error:  # configurations and weights fail in as many ways as there are libraries below
-        raise fault(Code.LOAD_FAILED, f"{settings.id}: {type(error).__name__}: {error}") from error
+        raise fault(Code.LOAD_FAILED, f"{settings.id}: {type(error).__name__}: {error}.") from error
 
 
 def _load(settings: ModelSettings, device: torch.device) -> Loaded:
@@ -93,12 +93,16 @@ def _directory(settings: ModelSettings) -> Path:
     else:
         directory = Path(settings.source).expanduser()
     if not (directory / "config.json").is_file():
-        raise fault(Code.LOAD_FAILED, f"{settings.id}: there is no config.json in {str(directory)!r}")
+        raise fault(
+            Code.LOAD_FAILED,
+            f"{settings.id}: There is no config.json in {str(directory)!r}; name a directory in Hugging Face layout.",
+        )
     for name in CONFIGS:
         path = directory / name
         if path.is_file() and '"auto_map"' in path.read_text(encoding="utf-8"):
             raise fault(
-                Code.LOAD_FAILED, f"{settings.id}: {name} asks for code of its own, which is never run"
+                Code.LOAD_FAILED,
+                f"{settings.id}: {name} asks for code of its own, which is never run; take another model.",
             )
     return directory
 
@@ -119,7 +123,10 @@ def _context(settings: ModelSettings, config: Any) -> int:
     if rope.get("rope_type") in GROWING_ROPE:
         original = int(rope.get("original_max_position_embeddings") or longest)
         if context > original:
-            raise fault(Code.LOAD_FAILED, f"{settings.id}: set its context to {original} tokens or fewer")
+            raise fault(
+                Code.LOAD_FAILED,
+                f"{settings.id}: Its context is too long; set it to {original} tokens or fewer.",
+            )
     return context
 
 
@@ -158,9 +165,9 @@ def _probe(name: str, model: Any, config: Any, device: torch.device) -> tuple[La
         raise fault(
             Code.LOAD_FAILED,
             f"{name}: {len(probe.layers)} of its {layers} layers use transformers' attention interface, and this "
-            f"engine (transformers {transformers.__version__}) needs all",
+            f"engine (transformers {transformers.__version__}) needs all.",
         )
     for layer, kind in enumerate(getattr(config, "layer_types", None) or ()):
         if kind not in KNOWN_LAYERS or (kind == "sliding_attention") != (layer in probe.windowed):
-            raise fault(Code.LOAD_FAILED, f"{name}: attention of kind {kind!r} is not supported")
+            raise fault(Code.LOAD_FAILED, f"{name}: attention of kind {kind!r} is not supported.")
     return tuple(probe.layers[layer] for layer in range(layers))

@@ -70,7 +70,8 @@ class Serving:
         free = self._runner.cache.free
         if free < admitted.choices:
             raise fault(
-                Code.BUSY, f"{free} of {self._settings.slots} slots are free, {admitted.choices} needed"
+                Code.BUSY,
+                f"{free} of {self._settings.slots} slots are free, and {admitted.choices} are needed.",
             )
         choices = [self._choice(job.key, admitted, index) for index in range(admitted.choices)]
         work = Work(job.key, len(admitted.prompt.ids), choices, now)

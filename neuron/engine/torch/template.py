@@ -35,7 +35,7 @@ def render(request: Chat | Complete, tokenizer: Any) -> Prompt:
         return Prompt(list(ids))
     if not tokenizer.chat_template:
         raise fault(
-            Code.UNSUPPORTED, "this model has no chat template: it only completes text", param="messages"
+            Code.UNSUPPORTED, "This model has no chat template: it only completes text.", param="messages"
         )
     tools = _offered(request)
     text = _apply(request, tools, tokenizer)
@@ -57,7 +57,7 @@ def _apply(request: Chat, tools: tuple[ToolSpec, ...], tokenizer: Any) -> str:
             messages, tools=specs, add_generation_prompt=True, tokenize=False, **options
         )
     except Exception as error:  # a template may raise by itself, and break on what it did not expect
-        message = f"the model's chat template refuses this conversation: {error}"
+        message = f"messages cannot be rendered, for the model's chat template refuses them: {error}."
         raise fault(Code.INVALID_REQUEST, message, param="messages") from error
     return text
 
@@ -66,18 +66,28 @@ def _options(given: bytes) -> dict[str, Any]:
     try:
         options = json.loads(given or b"{}")
     except (ValueError, RecursionError) as error:
-        raise fault(Code.INVALID_REQUEST, f"not JSON: {error}", param="chat_template_kwargs") from error
+        raise fault(
+            Code.INVALID_REQUEST,
+            f"chat_template_kwargs is not valid JSON: {error}.",
+            param="chat_template_kwargs",
+        ) from error
     if not isinstance(options, dict):
-        raise fault(Code.INVALID_REQUEST, "must be an object", param="chat_template_kwargs")
+        raise fault(
+            Code.INVALID_REQUEST, "chat_template_kwargs must be an object.", param="chat_template_kwargs"
+        )
     taken = sorted(RESERVED.intersection(options))
     if taken:
-        raise fault(Code.INVALID_REQUEST, f"{taken[0]!r} cannot be set", param="chat_template_kwargs")
+        raise fault(
+            Code.INVALID_REQUEST,
+            f"chat_template_kwargs must not set {taken[0]!r}; leave it out.",
+            param="chat_template_kwargs",
+        )
     return {"enable_thinking": False, **options}
 
 
 def _message(turn: Turn) -> dict[str, Any]:
     if any(isinstance(part, Image) for part in turn.parts):
-        raise fault(Code.UNSUPPORTED, "this model does not see images", param="messages")
+        raise fault(Code.UNSUPPORTED, "This model does not see images; send text.", param="messages")
     message: dict[str, Any] = {"role": turn.role, "content": turn.text}
     if turn.reasoning:
         message["reasoning_content"] = turn.reasoning
@@ -110,7 +120,7 @@ def _tool(tool: ToolSpec) -> dict[str, Any]:
     try:
         parameters = json.loads(tool.schema)
     except (ValueError, RecursionError) as error:
-        message = f"the schema of {tool.name!r} is not JSON: {error}"
+        message = f"tools holds a schema that is not valid JSON, that of {tool.name!r}: {error}."
         raise fault(Code.INVALID_REQUEST, message, param="tools") from error
     function = {"name": tool.name, "description": tool.description, "parameters": parameters}
     return {"type": "function", "function": function}

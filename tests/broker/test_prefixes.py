@@ -103,6 +103,15 @@ def test_what_many_share_outlives_what_nobody_else_has() -> None:
     assert repr(prefixes) == "<Prefixes 4 of 4 at 1 replicas>"
 
 
+def test_of_many_replicas_the_latest_are_remembered() -> None:
+    """The one that served longest ago is forgotten, not the one that was first to serve."""
+    prefixes = Prefixes()
+    for number in (*range(REPLICAS), 0, REPLICAS):
+        prefixes.note("m", b"N%d" % number, blocks_of((1,)))
+    remembered = {b"N%d" % number for number in range(REPLICAS + 1)} - {b"N1"}
+    assert set(prefixes.matched("m", blocks_of((1,)))) == remembered
+
+
 def test_a_neuron_that_had_less_is_believed() -> None:
     """The longer beginnings are forgotten there, and only there; a little less is within the measure's error."""
     prefixes = Prefixes()

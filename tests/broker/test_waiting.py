@@ -149,6 +149,15 @@ def test_one_that_comes_back_unserved_is_first_again() -> None:
     assert served(waiting) == [1, 2, 3]
 
 
+def test_what_comes_back_pays_for_those_before_it() -> None:
+    """The charge returned is the principal's, and its requests still go by number."""
+    waiting = filled(("p", 9 * QUANTUM, 0), ("p", 9 * QUANTUM, 0), ("q", QUANTUM, 0), ("q", QUANTUM, 0))
+    waiting.remove("m", ("r2", 1))
+    waiting.add("m", ("r2", 1), 30.0, 2, principal="p", cost=9 * QUANTUM, charged=9 * QUANTUM)
+    assert next(iter(waiting.keys("m"))) == waiting.first("m") == ("r1", 1)
+    assert served(waiting) == [1, 3, 4, 2]
+
+
 def test_looking_changes_nothing() -> None:
     """However often and at whatever one looks."""
     waiting = filled(*[("p", 700, 0), ("q", 9000, 0), ("r", 20, 1)] * 5)
@@ -180,6 +189,27 @@ def test_an_idle_principal_keeps_its_debt() -> None:
     waiting.settle("m", "p", QUANTUM, 3 * QUANTUM)
     waiting.add("m", ("r9", 1), 30.0, 9, principal="p", cost=QUANTUM)
     assert served(waiting) == [2, 3, 4, 9, 5, 6, 7]
+
+
+def test_whoever_was_idle_has_saved_up_nothing() -> None:
+    """Rounds that passed without a principal are not made up for."""
+    waiting = filled(("p", QUANTUM, 0), *[("q", QUANTUM, 0)] * 9)
+    for number in range(1, 7):
+        waiting.take("m", (f"r{number}", 1))
+    for number in (11, 12, 13):
+        waiting.add("m", (f"r{number}", 1), 30.0, number, principal="p", cost=QUANTUM)
+    assert served(waiting) == [11, 7, 12, 8, 13, 9, 10]
+
+
+def test_debt_is_worked_off_while_idle() -> None:
+    """By a quantum a round, as if it waited."""
+    waiting = filled(("p", QUANTUM, 0), *[("q", QUANTUM, 0)] * 6)
+    waiting.take("m", ("r1", 1))
+    waiting.settle("m", "p", QUANTUM, 3 * QUANTUM)
+    for number in (2, 3):
+        waiting.take("m", (f"r{number}", 1))
+    waiting.add("m", ("r9", 1), 30.0, 9, principal="p", cost=QUANTUM)
+    assert served(waiting) == [4, 9, 5, 6, 7]
 
 
 def test_debt_is_bounded_and_forgotten_when_nobody_waits() -> None:
@@ -239,6 +269,33 @@ def test_a_kept_place_is_taken_once_and_by_the_same_request_only() -> None:
         assert waiting.reclaim(model, principal, digest, 101.0) is None
     assert waiting.reclaim("m", "p", b"digest", 101.0) == Place(number=1, since=1.0)
     assert waiting.reclaim("m", "p", b"digest", 101.0) is None
+
+
+def test_of_two_alike_the_older_place_is_kept() -> None:
+    """Whichever left first; unless the older one's time is over."""
+    for first, second in ((1, 2), (2, 1)):
+        waiting = filled(("p", 1, 0), ("p", 1, 0))
+        waiting.keep("m", (f"r{first}", 1), b"digest", "p", 100.0)
+        waiting.keep("m", (f"r{second}", 1), b"digest", "p", 101.0)
+        assert waiting.reclaim("m", "p", b"digest", 101.0 + KEPT / 2) == Place(1, 1.0)
+    waiting = filled(("p", 1, 0), ("p", 1, 0))
+    waiting.keep("m", ("r1", 1), b"digest", "p", 100.0)
+    waiting.keep("m", ("r2", 1), b"digest", "p", 100.0 + KEPT)
+    assert waiting.reclaim("m", "p", b"digest", 101.0 + KEPT) == Place(2, 1.0)
+
+
+def test_the_oldest_is_who_waits_now() -> None:
+    """Not who left, nor a wait that ended and began anew."""
+    waiting = filled(("p", 1, 0), ("p", 1, 0))
+    waiting.add("m", ("r3", 1), 30.0, 3, since=5.0)
+    assert waiting.oldest("m") == 1.0
+    waiting.remove("m", ("r1", 1))
+    waiting.remove("m", ("r2", 1))
+    waiting.add("m", ("r1", 1), 30.0, 4, since=7.0)
+    assert waiting.oldest("m") == 5.0
+    waiting.remove("m", ("r3", 1))
+    assert waiting.oldest("m") == 7.0
+    assert waiting.oldest("n") is None
 
 
 def test_kept_places_lapse_and_are_bounded() -> None:

@@ -207,9 +207,10 @@ class NeuronSide:
             if message.cancelled and request.state is not Stage.CANCELLING:
                 # as a stray, before it was sent there again
                 message = m.Failed(request=message.request, attempt=message.attempt, fault=FRAME_LOST)
-            elif request.submit.blocks and message.usage.prompt:
+            elif request.matched and message.usage.prompt:
                 share = message.usage.cached / message.usage.prompt
-                self._state.prefixes.correct(request.model, neuron.route, request.submit.blocks, share)
+                if share < request.matched:
+                    self._state.prefixes.correct(request.model, neuron.route, request.submit.blocks, share)
         self._requests.end(request, message, now, event.payload)
         if not neuron.load[request.model] and len(self._requests.waiting):
             self._serving.serve_all(now)  # it may be a victim now

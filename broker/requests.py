@@ -38,6 +38,10 @@ class Request:
     priority: int = 0
     since: float = 0.0
     """When it, or the request whose place it took, came."""
+    charged: int = 0
+    """What its principal was charged when it was last served."""
+    matched: float = 0.0
+    """The share of its beginning that its replica was believed to have seen."""
     was_extended: bool = False
     """Its deadline was moved once already for a cold load."""
     state: State = State.WAITING
@@ -115,7 +119,9 @@ class Requests:
             cost=max(1, submit.cost),
             priority=request.priority,
             since=request.since,
+            charged=request.charged,
         )
+        request.charged = 0
 
     def extend(self, request: Request, deadline: float) -> None:
         """Let a request wait longer, once, because its model is being loaded for it."""
@@ -126,7 +132,7 @@ class Requests:
     def dispatch(self, request: Request, neuron: Neuron, now: float) -> None:
         """Send it to a neuron, taking one of its slots."""
         request.on(Trigger.DISPATCHED)
-        self.waiting.take(request.model, request.key)
+        request.charged = self.waiting.take(request.model, request.key)
         request.neuron, request.sent, request.missing = neuron, now, 0
         neuron.assign(request.key, request.model, now)
         submit = request.submit
@@ -150,9 +156,6 @@ class Requests:
         """To its old place, ahead of all who came later: no attempt was spent."""
         request.on(Trigger.RETURNED)
         self._release(request, now)
-        self.waiting.settle(
-            request.model, request.principal, max(1, request.submit.cost), 0, priority=request.priority
-        )
         self._enqueue(request)
         self._returned.append(request)
 
@@ -239,8 +242,7 @@ class Requests:
 
     def _settle(self, request: Request, terminal: m.Finished | m.Failed | m.Refused | None) -> None:
         """Charge what it really took. What was not run is not charged."""
-        charged = max(1, request.submit.cost)
-        actual = charged
+        charged = actual = request.charged
         if isinstance(terminal, m.Finished):
             usage = terminal.usage
             actual = usage.prompt - usage.cached + usage.completion

@@ -63,7 +63,9 @@ class Serving:
     def _dispatch(self, request: Request, neuron: Neuron, now: float) -> None:
         self._requests.dispatch(request, neuron, now)
         if request.submit.blocks:
-            self._state.prefixes.note(request.model, neuron.route, request.submit.blocks)
+            prefixes = self._state.prefixes
+            request.matched = prefixes.matched(request.model, request.submit.blocks).get(neuron.route, 0.0)
+            prefixes.note(request.model, neuron.route, request.submit.blocks)
 
     def _stay(self, model: str, choice: Choice, now: float) -> None:
         """They wait: for a load, which they are told of, or for a slot, which another replica might give."""

@@ -73,7 +73,7 @@ def edge(options: argparse.Namespace) -> int:
     exporter.use(data)
     from cortex.edge import server  # noqa: PLC0415  # imports metrics
 
-    endpoints = (config.planes(settings.broker, data).edge,)
+    endpoints = settings.gateway.brokers or (config.planes(settings.broker, data).edge,)
     try:
         server.serve(settings.gateway, endpoints, insecure_open=options.insecure_open)
     except server.UntestedGunicornError as error:

@@ -79,7 +79,7 @@ class Table(RuleBasedStateMachine):
                 assert effect.message.attempt in self.clients[effect.message.request].attempts
 
     def hear(self, message, session=None):
-        self.play(self.table.handle(Received(session or b"broker-%d" % self.broker, message), self.now))
+        self.play(self.table.handle(Received(0, session or b"broker-%d" % self.broker, message), self.now))
 
     @rule(target=names)
     def open(self):

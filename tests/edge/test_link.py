@@ -9,7 +9,7 @@ from fake_broker import FakeBroker
 
 from cortex.edge.config import Gateway
 from cortex.edge.events import Ticket
-from cortex.edge.link import BrokerLink
+from cortex.edge.link import FleetLink
 from cortex.protocol.codec import encode_request
 from cortex.protocol.deltas import Delta
 from cortex.protocol.faults import Code, Fault, FaultError
@@ -52,7 +52,7 @@ def linked(endpoint, scenario, **settings):
     errors = []
 
     async def body():
-        link = BrokerLink(endpoint, Gateway(**settings), count_error=errors.append)
+        link = FleetLink([endpoint], Gateway(**settings), count_error=errors.append)
         await link.start()
         try:
             async with asyncio.timeout(20):
@@ -199,5 +199,5 @@ def test_a_client_that_does_not_take_is_cancelled(endpoint):
 
 def test_no_context_exists_before_the_worker_starts(endpoint):
     """A link is built before the fork of nothing: ZeroMQ does not survive one."""
-    link = BrokerLink(endpoint, Gateway())
+    link = FleetLink([endpoint], Gateway())
     assert not any(isinstance(value, zmq.Context | zmq.Socket) for value in vars(link).values())

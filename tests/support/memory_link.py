@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from cortex.edge.brokers import BrokerHealth
 from cortex.edge.catalogue import Catalogue
 from cortex.edge.events import Ticket
 from cortex.edge.link import GONE
@@ -40,6 +41,10 @@ class MemoryLink:
 
     def meet_broker(self) -> None:
         self.catalogue.update(Welcome(broker="memory", catalogue=1, neurons=1, models=self._models))
+
+    @property
+    def brokers(self) -> tuple[BrokerHealth, ...]:
+        return (BrokerHealth(self.catalogue.broker, live=bool(self.catalogue.broker)),)
 
     async def start(self) -> None:
         self.running = True

@@ -20,7 +20,7 @@ from cortex.edge.brokers import BrokerHealth
 from cortex.edge.catalogue import Catalogue
 from cortex.edge.config import Gateway
 from cortex.edge.connection import Connection
-from cortex.edge.events import Closing, Deliver, Effect, Event, Left, Opened, Received, Send, Ticket
+from cortex.edge.events import Closing, Deliver, Effect, End, Event, Left, Opened, Received, Send, Ticket
 from cortex.edge.inflight import Inflight
 from cortex.edge.stream import Stream
 from cortex.protocol.codec import WireError, decode
@@ -166,9 +166,9 @@ class FleetLink:
                 stream = self._streams.get(effect.request)
                 if stream is not None and not stream.put(effect.item):
                     self._handle(Left(effect.request, SLOW))
-            elif type(effect) is Send:
+            elif isinstance(effect, Send):
                 self._send(effect)
-            else:
+            elif isinstance(effect, End):
                 ended = self._streams.pop(effect.request, None)
                 if ended is not None:
                     ended.end(effect.outcome)

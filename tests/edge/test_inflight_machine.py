@@ -60,7 +60,7 @@ class Table(RuleBasedStateMachine):
         self.lives = [1] * count
         self.welcomed_at = [-EXPIRY] * count
         self.losses = 0
-        self.session = b""
+        self.session, self.speaker = b"", 0
         self.clients: dict[str, Client] = {}
         self.generation: dict[tuple[str, int, bytes], int] = {}
 
@@ -82,9 +82,10 @@ class Table(RuleBasedStateMachine):
 
     def delivered(self, client, item):
         assert client.ends == 0, "delivered after the end"
-        if isinstance(item, Accepted):
-            client.session = self.session
         if not isinstance(item, Delta):
+            assert client.given[item.attempt] == self.speaker, "a broker that was not asked is heard"
+            if isinstance(item, Accepted):
+                client.session = self.session
             return
         assert self.session == client.session, "another neuron's tokens"
         if not client.tokens:
@@ -107,6 +108,7 @@ class Table(RuleBasedStateMachine):
 
     def hear(self, broker, message, session=None):
         self.session = session or b"broker-%d-%d" % (broker, self.lives[broker])
+        self.speaker = broker
         self.play(self.table.handle(Received(broker, self.session, message), self.now))
 
     def spoken_of(self, name, about):

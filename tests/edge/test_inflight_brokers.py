@@ -269,6 +269,7 @@ def test_a_silent_broker_is_told_to_cancel_when_it_is_back():
     assert len(sends(fleet.silence(FIRST), Cancel)) == 1
     assert not sends(fleet.wait(5 * CANCEL_AFTER), Cancel)
     assert len(sends(fleet.join(FIRST), Cancel)) == 1
+    assert not sends(fleet.wait(CANCEL_AFTER - 1), Cancel)
     assert len(sends(fleet.wait(5 * CANCEL_AFTER), Cancel)) == CANCEL_TRIES - 1
 
 

@@ -141,8 +141,25 @@ class Table(RuleBasedStateMachine):
         if restarted:
             self.lives[broker] += 1
             self.losses += 1
+        self.welcome(broker, moves=restarted)
+
+    @rule(seconds=st.integers(1, 12))
+    def go_on(self, seconds):
+        """Time passes, and whoever lives beats."""
+        for _ in range(seconds):
+            self.now += 1.0
+            for index, broker in enumerate(self.table.brokers):
+                if broker.live:
+                    self.welcome(index)
+            self.tick()
+
+    def welcome(self, broker, *, moves=False):
+        moves = moves or not self.table.live
+        before = {name: len(client.given) for name, client in self.clients.items()}
         self.welcomed_at[broker] = self.now
         self.hear(broker, Welcome(broker=f"b{broker}", catalogue=1))
+        after = {name: len(client.given) for name, client in self.clients.items()}
+        assert moves or before == after, "moved though its broker lives"
 
     @rule(name=names, about=ABOUT, loading=st.booleans())
     def wait_in_line(self, name, about, loading):

@@ -36,6 +36,8 @@ class MemoryLink:
         self.cancelled: list[str] = []
         self.running = False
         self.keepalive_s = 10.0
+        self.others: tuple[BrokerHealth, ...] = ()
+        """Brokers besides the one that tells the catalogue."""
         self._models = tuple(models)
         self.meet_broker()
 
@@ -44,7 +46,7 @@ class MemoryLink:
 
     @property
     def brokers(self) -> tuple[BrokerHealth, ...]:
-        return (BrokerHealth(self.catalogue.broker, live=bool(self.catalogue.broker)),)
+        return (BrokerHealth(self.catalogue.broker, live=bool(self.catalogue.broker)), *self.others)
 
     async def start(self) -> None:
         self.running = True

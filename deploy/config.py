@@ -46,6 +46,11 @@ def planes(configured: BrokerSettings, data: Path) -> Planes:
     )
 
 
+def edge_endpoints(configured: CortexSettings, data: Path) -> tuple[str, ...]:
+    """The brokers that an edge speaks to: those that are listed, else the one of this data directory."""
+    return configured.gateway.brokers or (planes(configured.broker, data).edge,)
+
+
 def write_first(data: Path, gateway: Gateway, *, with_cortex_toml: bool = True) -> list[Path]:
     """Write the files that `cortex up` starts from, unless they are there; answers which it wrote.
 

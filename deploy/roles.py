@@ -78,9 +78,10 @@ def edge(options: argparse.Namespace) -> int:
     exporter.use(data)
     from cortex.edge import server  # noqa: PLC0415  # imports metrics
 
-    endpoints = (config.planes(settings.broker, data).edge,)
     try:
-        server.serve(settings.gateway, endpoints, insecure_open=options.insecure_open)
+        server.serve(
+            settings.gateway, config.edge_endpoints(settings, data), insecure_open=options.insecure_open
+        )
     except server.UntestedGunicornError as error:
         log.error("%s", error)
         return 1

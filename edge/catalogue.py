@@ -11,7 +11,8 @@ class Catalogue:
 
     def __init__(self) -> None:
         self.broker = ""
-        """The name of the broker at hand; empty while none is known."""
+        """The name of a broker at hand; empty while none is known."""
+        self._live: dict[int, str] = {}
         self.version = -1
         self.neurons = 0
         self._entries: dict[str, CatalogueEntry] = {}
@@ -30,19 +31,22 @@ class Catalogue:
         """How many models can answer at once."""
         return sum(entry.loaded for entry in self._entries.values())
 
-    def update(self, welcome: Welcome) -> None:
-        """Take in a broker's answer to a beat."""
+    def update(self, welcome: Welcome, source: int = 0) -> None:
+        """Take in the answer to a beat, of the broker of this index."""
+        self._live[source] = welcome.broker
         self.broker = welcome.broker
         self.neurons = welcome.neurons
         if welcome.models is not None:
             self._entries = {entry.id: entry for entry in welcome.models}
             self.version = welcome.catalogue
 
-    def lose_broker(self) -> None:
-        """Nobody answers; the names are kept, so that an unknown model stays a 404. The next beat asks for all."""
-        self.broker = ""
-        self.neurons = 0
-        self.version = -1
+    def lose_broker(self, source: int = 0) -> None:
+        """That one answers no more; the names are kept, so that an unknown model stays a 404."""
+        self._live.pop(source, None)
+        self.broker = next(iter(self._live.values()), "")
+        if not self.broker:
+            self.neurons = 0
+            self.version = -1
 
     def label(self, model: str) -> str:
         """The model as a metric's label: a client cannot make up labels."""

@@ -18,6 +18,8 @@ class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     listen: str = "127.0.0.1:31313"
     metrics_listen: str = "127.0.0.1:31314"
+    brokers: tuple[str, ...] = ()
+    """The edge planes of all brokers of the mesh; empty: the one of this data directory."""
     workers: Positive = 2
     connections: Positive = 4096
     max_inflight: Positive = 1024
@@ -40,3 +42,11 @@ class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A comment goes out after this much silence, so that nobody on the way closes the stream."""
     grace_s: Positive = 30
     """From the order to stop until the process is gone; live streams get all of it but the last second."""
+
+    def __post_init__(self) -> None:
+        for endpoint in self.brokers:
+            if not endpoint.startswith(("ipc:///", "tcp://")):
+                raise ValueError(f"brokers: {endpoint!r}: use ipc:///absolute/path or tcp://HOST:PORT")
+        twice = {endpoint for endpoint in self.brokers if self.brokers.count(endpoint) > 1}
+        if twice:
+            raise ValueError(f"brokers: {', '.join(sorted(twice))} is listed twice; list each broker once")

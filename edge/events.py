@@ -46,8 +46,9 @@ class Closing(Struct, frozen=True):
 
 
 class Received(Struct, frozen=True, gc=False):
-    """A message from the broker; `session` is its header's."""
+    """A message from the broker of this index; `session` is its header's."""
 
+    broker: int
     session: bytes
     message: Struct
 
@@ -59,8 +60,9 @@ Event = Opened | Left | Closing | Received
 
 
 class Send(Struct, frozen=True, gc=False):
-    """Put this on the wire."""
+    """Put this on the wire to the broker of this index."""
 
+    broker: int
     message: Struct
     attachments: tuple[bytes, ...] = ()
 

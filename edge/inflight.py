@@ -1,10 +1,16 @@
-"""Which request is where: the correlation table of one edge worker towards one broker. Pure; `now` is an argument.
+"""Which request is where: the correlation table of one edge worker towards its brokers. Pure; `now` is an argument.
 
-A request is `held` while no broker is known, `submitted` until a neuron takes it, then `accepted`:
+A request is `held` while no broker lives, `submitted` until a neuron takes it, then `accepted`:
 
     Opened ─▶ held ◀──▶ submitted ──Accepted──▶ accepted ──Finished──▶ (gone)
-               ▲  broker    │                      │
-               └── lost ────┴──── Failed, nothing delivered yet: attempt + 1
+               ▲  broker  │   ▲ │                  │
+               └── lost ──┤   └─┘ to the next      │
+                          └──── Failed, nothing delivered yet: attempt + 1
+
+It goes to the owner of its model among the brokers that live. If that one falls silent or restarts, what was not
+accepted goes to the next in rank with the time it has waited; a broker that joins moves nothing. Only one broker is
+ever given an attempt of a number: a request that moves takes a new one, and what the old broker may still do with it
+is cancelled there. So a broker that was believed dead and wakes can neither answer nor run anything twice.
 
 Whatever happens, one `End` leaves for each `Opened`, and nothing for that request after it. Only deltas of the
 attempt at hand and of the neuron that accepted it count; each choice's tokens arrive without gap or repetition, or
@@ -17,11 +23,12 @@ It knows no sockets, no clients and no HTTP: `link` feeds it and does what it sa
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from msgspec import Struct
 
+from cortex.edge.brokers import Broker, BrokerHealth, Brokers, Cancelled, Key
+from cortex.edge.entry import NEVER, NOWHERE, Entry
 from cortex.edge.events import Closing, Deliver, Effect, End, Event, Left, Opened, Received, Send, Ticket
 from cortex.protocol.deltas import Deltas, Finish
 from cortex.protocol.faults import Code, Fault
@@ -36,67 +43,24 @@ from cortex.protocol.messages import (
     Query,
     Queued,
     Refused,
-    Submit,
     Welcome,
 )
 
 MAX_ATTEMPTS = 3
-QUERY_AFTER = 5.0
-"""Seconds without a frame about a request before the broker is asked."""
-GRACE = 5.0
-"""How much longer than the queue deadline the edge waits for the broker to say so itself."""
-HOLD = 10.0
-"""How long a request outlives its broker at least, waiting for the next."""
-CANCEL_TRIES = 3
-
-State = Literal["held", "submitted", "accepted"]
-
-
-@dataclass(slots=True)
-class _Entry:
-    ticket: Ticket
-    state: State
-    queued_at: float
-    """When it would have joined the queue, had it waited in one go."""
-    since: float
-    """When it came into this state."""
-    heard_at: float
-    asked_at: float
-    attempt: int = 1
-    session: bytes = b""
-    token_at: float = 0.0
-    waited: float = 0.0
-    loading: bool = False
-    known: bool = False
-    """A broker may have heard of this attempt."""
-    resubmitted: bool = False
-    started: bool = False
-    tokens: list[list[int]] = field(default_factory=list)
-    finished: list[bool] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class _Leaving:
-    """A cancelled attempt whose terminal has not come."""
-
-    attempt: int
-    sent_at: float
-    tries: int = 1
+"""How often a request is tried. Moving to another broker before anybody has accepted it is no try."""
 
 
 class Inflight:
     """The table. `handle` and `tick` answer what is to be done, in order."""
 
-    def __init__(self, *, stall_s: float = 120.0) -> None:
+    def __init__(self, *, brokers: int = 1, stall_s: float = 120.0, expiry_s: float = EXPIRY) -> None:
         self._stall_s = stall_s
-        self._entries: dict[str, _Entry] = {}
-        self._leaving: dict[tuple[str, int], _Leaving] = {}
-        self._broker: bytes | None = None
-        self._heard_at = 0.0
-        self._live = False
-        self._on_message: dict[type[Struct], Callable[[_Entry, Any, float], list[Effect]]] = {
+        self._entries: dict[str, Entry] = {}
+        self._brokers = Brokers(brokers, expiry_s)
+        self._on_message: dict[type[Struct], Callable[[Entry, Received, Any, float], list[Effect]]] = {
             Queued: self._on_queued,
             Loading: self._on_loading,
+            Accepted: self._on_accepted,
             Refused: self._on_refused,
             Failed: self._on_failed,
             Finished: self._on_finished,
@@ -109,17 +73,23 @@ class Inflight:
     def __repr__(self) -> str:
         states = [entry.state for entry in self._entries.values()]
         counts = ", ".join(f"{states.count(state)} {state}" for state in ("held", "submitted", "accepted"))
-        return f"<Inflight {'live' if self._live else 'no broker'}: {counts}, {len(self._leaving)} leaving>"
+        leaving = sum(len(broker.cancels) for broker in self._brokers.all)
+        return f"<Inflight {self._brokers!r}: {counts}, {leaving} leaving>"
 
     @property
     def live(self) -> bool:
         """Whether a broker is known and answers."""
-        return self._live
+        return self._brokers.any_live
+
+    @property
+    def brokers(self) -> tuple[BrokerHealth, ...]:
+        """All brokers, in the order of their indices."""
+        return self._brokers.health
 
     def handle(self, event: Event, now: float) -> list[Effect]:
         """Take in one event."""
         if type(event) is Received:
-            return self._received(event.session, event.message, now)
+            return self._received(event, now)
         if isinstance(event, Opened):
             return self._opened(event.ticket, now)
         if isinstance(event, Left):
@@ -132,50 +102,27 @@ class Inflight:
     def tick(self, now: float) -> list[Effect]:
         """Do what time alone makes due."""
         effects: list[Effect] = []
-        if self._live and now >= self._heard_at + EXPIRY:
-            effects += self._broker_lost(now)
+        for broker in self._brokers.fall_silent(now):  # all of them first: nothing moves to one of these
+            effects += self._lost(broker, now)
         for entry in list(self._entries.values()):
-            if now >= self._ends_at(entry):
+            if now >= entry.ends_at(self._stall_s):
                 effects += self._overdue(entry, now)
-            elif now >= self._asks_at(entry):
+            elif now >= entry.asks_at():
                 entry.asked_at = now
-                effects.append(Send(Query(request=entry.ticket.request, attempt=entry.attempt)))
-        for key, leaving in list(self._leaving.items()):
-            if now < leaving.sent_at + QUERY_AFTER:
-                continue
-            if leaving.tries >= CANCEL_TRIES:
-                del self._leaving[key]
-                continue
-            leaving.sent_at = now
-            leaving.tries += 1
-            effects.append(Send(Cancel(request=key[0], attempt=key[1])))
+                query = Query(request=entry.ticket.request, attempt=entry.attempt)
+                effects.append(Send(entry.broker, query))
+        for broker in self._brokers.all:
+            effects += _cancels(broker, broker.cancels_due(now))
         return effects
 
     def next_deadline(self) -> float | None:
         """When `tick` has something to do, or None."""
-        moments = [leaving.sent_at + QUERY_AFTER for leaving in self._leaving.values()]
-        if self._live:
-            moments.append(self._heard_at + EXPIRY)
+        moments = self._brokers.deadlines()
         for entry in self._entries.values():
-            moments += (self._ends_at(entry), self._asks_at(entry))
-        return min((moment for moment in moments if moment != _NEVER), default=None)
+            moments += (entry.ends_at(self._stall_s), entry.asks_at())
+        return min((moment for moment in moments if moment != NEVER), default=None)
 
-    # ── time ──
-
-    def _ends_at(self, entry: _Entry) -> float:
-        queue_end = entry.queued_at + entry.ticket.queue_ms / 1000
-        if entry.state == "held":
-            return max(queue_end, entry.since + HOLD)
-        if entry.state == "accepted":
-            return max(entry.token_at, entry.since) + self._stall_s
-        if entry.loading:
-            return entry.heard_at + self._stall_s
-        return max(queue_end, entry.since) + GRACE
-
-    def _asks_at(self, entry: _Entry) -> float:
-        return _NEVER if entry.state == "held" else max(entry.heard_at, entry.asked_at) + QUERY_AFTER
-
-    def _overdue(self, entry: _Entry, now: float) -> list[Effect]:
+    def _overdue(self, entry: Entry, now: float) -> list[Effect]:
         if entry.state == "held":
             return self._give_up(entry, NO_BROKER, now)
         if entry.state == "accepted" or entry.loading:
@@ -184,108 +131,98 @@ class Inflight:
         fault = Fault(code=Code.DEADLINE, message="No place became free in time; try again.")
         return self._give_up(entry, fault, now)
 
-    # ── the broker ──
+    # ── brokers ──
 
-    def _welcome(self, session: bytes, now: float) -> list[Effect]:
+    def _welcome(self, broker: Broker, session: bytes, name: str, now: float) -> list[Effect]:
+        if broker.live and session == broker.session:
+            return []
         effects: list[Effect] = []
-        if self._live and session != self._broker:
-            effects = self._broker_lost(now)
-        if session != self._broker:
-            self._leaving.clear()  # a new broker knows nothing of the old one's requests
-        self._broker = session
-        self._heard_at = now
-        if not self._live:
-            self._live = True
-            for entry in self._entries.values():
-                effects.append(self._submit(entry, now))
-        return effects
+        if session != broker.session:  # another process: it knows nothing, and there is nothing to cancel
+            effects = self._lost(broker, now, forgotten=True)
+        effects += _cancels(broker, broker.welcome(session, name, now))
+        return effects + _joined(self._submit(e, now) for e in self._entries.values() if e.state == "held")
 
-    def _broker_lost(self, now: float) -> list[Effect]:
-        self._live = False
+    def _lost(self, broker: Broker, now: float, *, forgotten: bool = False) -> list[Effect]:
+        """What it had goes elsewhere: to others that live, else it is held."""
+        broker.live = False
         effects: list[Effect] = []
         for entry in list(self._entries.values()):
+            if entry.broker != broker.index:
+                continue
+            entry.known = entry.known and not forgotten
             if entry.state == "accepted":
                 effects += self._fail(entry, BROKER_LOST, now, cancel=True)
-            else:
-                self._hold(entry, now)
+            elif entry.state == "submitted":
+                effects += self._submit(entry, now)
         return effects
+
+    def _submit(self, entry: Entry, now: float) -> list[Effect]:
+        """Give it to the owner of its model; hold it while no broker lives."""
+        broker = self._brokers.owner(entry.ticket.model)
+        if broker is None:
+            entry.hold(now)
+            return []
+        effects: list[Effect] = []
+        if entry.broker not in {NOWHERE, broker.index}:
+            effects = self._cancel(entry, now)
+            entry.next_attempt()
+        return [*effects, self._send(entry, broker, now)]
+
+    def _send(self, entry: Entry, broker: Broker, now: float) -> Send:
+        return Send(broker.index, entry.submit(broker.index, now), entry.ticket.attachments)
 
     def _opened(self, ticket: Ticket, now: float) -> list[Effect]:
         if ticket.request in self._entries:
             raise ValueError(f"request {ticket.request} is open already")
-        entry = _Entry(ticket=ticket, state="held", queued_at=now, since=now, heard_at=now, asked_at=now)
+        entry = Entry(ticket=ticket, state="held", queued_at=now, since=now, heard_at=now, asked_at=now)
         self._entries[ticket.request] = entry
-        self._begin_attempt(entry)
-        return [self._submit(entry, now)] if self._live else []
-
-    def _begin_attempt(self, entry: _Entry) -> None:
-        entry.session = b""
-        entry.known = entry.resubmitted = entry.started = entry.loading = False
-        entry.tokens = [[] for _ in range(entry.ticket.choices)]
-        entry.finished = [False] * entry.ticket.choices
-
-    def _hold(self, entry: _Entry, now: float) -> None:
-        entry.state = "held"
-        entry.since = now
-        entry.loading = False
-
-    def _submit(self, entry: _Entry, now: float) -> Send:
-        entry.state = "submitted"
-        entry.known = True
-        entry.since = entry.heard_at = entry.asked_at = now
-        ticket = entry.ticket
-        message = Submit(
-            request=ticket.request,
-            attempt=entry.attempt,
-            model=ticket.model,
-            operation=ticket.operation,
-            principal=ticket.principal,
-            cost=ticket.cost,
-            queue_ms=ticket.queue_ms,
-            waited_ms=max(0, int((now - entry.queued_at) * 1000)),
-        )
-        return Send(message, ticket.attachments)
+        entry.begin_attempt()
+        return self._submit(entry, now)
 
     # ── messages ──
 
-    def _received(self, session: bytes, message: Struct, now: float) -> list[Effect]:
-        if self._live:
-            self._heard_at = now
-        if type(message) is Deltas:
-            return self._on_deltas(session, message, now)
-        if isinstance(message, Welcome):
-            return self._welcome(session, now)
-        if isinstance(message, Refused | Failed | Finished | Counted):
-            self._leaving.pop((message.request, message.attempt), None)
-        request = getattr(message, "request", None)
-        entry = self._entries.get(request) if isinstance(request, str) else None
-        if entry is None or entry.state == "held" or getattr(message, "attempt", 0) != entry.attempt:
+    def _received(self, event: Received, now: float) -> list[Effect]:
+        broker = self._brokers.all[event.broker]
+        if broker.live:
+            broker.heard_at = now
+        message: Any = event.message
+        kind = type(message)
+        if kind is Deltas:
+            return self._on_deltas(event.session, message, now)
+        if kind is Welcome:
+            return self._welcome(broker, event.session, message.broker, now)
+        handler = self._on_message.get(kind)
+        if handler is None:
+            return []
+        if kind in TERMINALS:
+            broker.cancels.pop((message.request, message.attempt), None)
+        entry = self._entries.get(message.request)
+        if entry is None or entry.state == "held":
+            return []
+        if entry.attempt != message.attempt or entry.broker != broker.index:
             return []
         entry.heard_at = now
-        if isinstance(message, Accepted):
-            return self._on_accepted(entry, session, message, now)
-        handler = self._on_message.get(type(message))
-        return [] if handler is None else handler(entry, message, now)
+        return handler(entry, event, message, now)
 
-    def _on_queued(self, entry: _Entry, message: Queued, _now: float) -> list[Effect]:
+    def _on_queued(self, entry: Entry, _event: Received, message: Queued, _now: float) -> list[Effect]:
         if entry.state != "submitted":
             return []
         entry.loading = False
         return [Deliver(entry.ticket.request, message)]
 
-    def _on_loading(self, entry: _Entry, message: Loading, _now: float) -> list[Effect]:
+    def _on_loading(self, entry: Entry, _event: Received, message: Loading, _now: float) -> list[Effect]:
         if entry.state != "submitted":
             return []
         entry.loading = True
         return [Deliver(entry.ticket.request, message)]
 
-    def _on_accepted(self, entry: _Entry, session: bytes, message: Accepted, now: float) -> list[Effect]:
+    def _on_accepted(self, entry: Entry, event: Received, message: Accepted, now: float) -> list[Effect]:
         if entry.state != "submitted":
             return []  # the answer to a query
         entry.state = "accepted"
         entry.since = entry.token_at = now
         entry.waited = now - entry.queued_at
-        entry.session = session
+        entry.session = event.session
         return [Deliver(entry.ticket.request, message)]
 
     def _on_deltas(self, session: bytes, message: Deltas, now: float) -> list[Effect]:
@@ -311,80 +248,83 @@ class Inflight:
                 effects += self._fail(entry, STREAM_GAP, now, cancel=True)
         return effects
 
-    def _on_refused(self, entry: _Entry, message: Refused, now: float) -> list[Effect]:
+    def _on_refused(self, entry: Entry, _event: Received, message: Refused, now: float) -> list[Effect]:
         if message.fault.code is Code.UNKNOWN_REQUEST:
             return self._unknown(entry, now)
         return self._end(entry, message.fault)
 
-    def _on_failed(self, entry: _Entry, message: Failed, now: float) -> list[Effect]:
+    def _on_failed(self, entry: Entry, _event: Received, message: Failed, now: float) -> list[Effect]:
         if message.fault.code is Code.UNKNOWN_REQUEST:
             return self._unknown(entry, now)
         return self._fail(entry, message.fault, now)
 
-    def _unknown(self, entry: _Entry, now: float) -> list[Effect]:
+    def _unknown(self, entry: Entry, now: float) -> list[Effect]:
         """The broker never got it, or has forgotten it."""
         if entry.state == "submitted" and not entry.resubmitted:
             entry.resubmitted = True
-            return [self._submit(entry, now)]
+            return [self._send(entry, self._brokers.all[entry.broker], now)]
         return self._fail(entry, BROKER_LOST, now)
 
-    def _on_finished(self, entry: _Entry, message: Finished, now: float) -> list[Effect]:
+    def _on_finished(self, entry: Entry, _event: Received, message: Finished, now: float) -> list[Effect]:
         arrived = tuple(len(tokens) for tokens in entry.tokens)
         totals = message.totals + (0,) * (len(arrived) - len(message.totals))
         if totals != arrived and not message.cancelled:
             return self._fail(entry, STREAM_GAP, now)
         return self._end(entry, message)
 
-    def _on_counted(self, entry: _Entry, message: Counted, _now: float) -> list[Effect]:
+    def _on_counted(self, entry: Entry, _event: Received, message: Counted, _now: float) -> list[Effect]:
         return self._end(entry, message)
 
     # ── ends ──
 
-    def _end(self, entry: _Entry, outcome: Finished | Counted | Fault) -> list[Effect]:
+    def _end(self, entry: Entry, outcome: Finished | Counted | Fault) -> list[Effect]:
         del self._entries[entry.ticket.request]
         return [End(entry.ticket.request, outcome)]
 
-    def _cancel(self, entry: _Entry, now: float) -> list[Effect]:
+    def _cancel(self, entry: Entry, now: float) -> list[Effect]:
         if not entry.known:
             return []
-        request, attempt = entry.ticket.request, entry.attempt
-        self._leaving[request, attempt] = _Leaving(attempt, now)
-        return [Send(Cancel(request=request, attempt=attempt))]
+        broker = self._brokers.all[entry.broker]
+        key = (entry.ticket.request, entry.attempt)
+        broker.cancels[key] = Cancelled(now)
+        return _cancels(broker, [key])
 
-    def _give_up(self, entry: _Entry, fault: Fault, now: float) -> list[Effect]:
+    def _give_up(self, entry: Entry, fault: Fault, now: float) -> list[Effect]:
         return [*self._cancel(entry, now), *self._end(entry, fault)]
 
-    def _fail(self, entry: _Entry, fault: Fault, now: float, *, cancel: bool = False) -> list[Effect]:
+    def _fail(self, entry: Entry, fault: Fault, now: float, *, cancel: bool = False) -> list[Effect]:
         """An attempt has failed. As long as its client has seen nothing, another one may do better."""
         effects = self._cancel(entry, now) if cancel else []
         final = not fault.retryable or fault.code is Code.DEADLINE
-        if final or entry.started or entry.attempt >= MAX_ATTEMPTS:
+        entry.failures += 1
+        if final or entry.started or entry.failures >= MAX_ATTEMPTS:
             return effects + self._end(entry, fault)
         if entry.state == "accepted":  # its time with a neuron was no waiting
             entry.queued_at = now - entry.waited
-        entry.attempt += 1
-        self._begin_attempt(entry)
-        if self._live:
-            effects.append(self._submit(entry, now))
-        else:
-            self._hold(entry, now)
-        return effects
+        entry.next_attempt()
+        return effects + self._submit(entry, now)
 
     def check(self) -> None:
         """Assert every invariant."""
+        self._brokers.check()
         for request, entry in self._entries.items():
             assert entry.ticket.request == request
-            assert 1 <= entry.attempt <= MAX_ATTEMPTS
-            assert (entry.state == "held") <= (not self._live), f"{request} is held though a broker lives"
-            assert self._live or entry.state == "held", f"{request} is {entry.state} without a broker"
+            assert 0 <= entry.failures < MAX_ATTEMPTS
+            assert entry.failures < entry.attempt
+            if entry.state == "held":
+                assert not self.live, f"{request} is held though a broker lives"
+            else:
+                assert self._brokers.all[entry.broker].live, f"{request} is {entry.state} at a silent broker"
+                assert entry.known, f"{request} is {entry.state} and was never sent"
             assert (entry.state == "accepted") == bool(entry.session)
             assert entry.started <= (entry.state == "accepted")
             assert len(entry.tokens) == len(entry.finished) == entry.ticket.choices
-            assert (request, entry.attempt) not in self._leaving, f"{request} is open and being cancelled"
-        assert all(leaving.tries <= CANCEL_TRIES for leaving in self._leaving.values())
+            for broker in self._brokers.all:
+                cancelled = (request, entry.attempt) in broker.cancels
+                assert not cancelled, f"{request} is open and being cancelled at broker {broker.index}"
 
 
-_NEVER = float("inf")
+TERMINALS = frozenset({Refused, Failed, Finished, Counted})
 BROKER_LOST = Fault(code=Code.BROKER_LOST, message="The broker was lost while the request ran; try again.")
 NO_BROKER = Fault(code=Code.BROKER_LOST, message="No broker can be reached; try again.")
 STREAM_GAP = Fault(code=Code.STREAM_GAP, message="A part of the answer was lost; try again.")
@@ -392,3 +332,7 @@ STREAM_GAP = Fault(code=Code.STREAM_GAP, message="A part of the answer was lost;
 
 def _joined(lists: Iterable[list[Effect]]) -> list[Effect]:
     return [effect for effects in lists for effect in effects]
+
+
+def _cancels(broker: Broker, keys: Iterable[Key]) -> list[Effect]:
+    return [Send(broker.index, Cancel(request=request, attempt=attempt)) for request, attempt in keys]

@@ -1,8 +1,7 @@
-"""The rim towards the brokers: one DEALER to each, made after the fork, read by the event loop.
+"""The rim towards the brokers: one connection to each, made after the fork, in the worker's event loop.
 
-Frames become events of the correlation table, its effects become frames and mailbox items. A ZeroMQ descriptor
-tells of changes only: it is read until nothing is left, and looked at again after each send. `zmq.asyncio` costs
-seven times as much. Nothing here decides what a message means; that is `inflight`.
+Frames become events of the correlation table, its effects become frames and mailbox items; beats go out and the
+catalogue comes in. Nothing here decides what a message means or which broker gets what; that is `inflight`.
 """
 
 from __future__ import annotations
@@ -11,31 +10,33 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 import zmq
 
+from cortex.edge.brokers import BrokerHealth
 from cortex.edge.catalogue import Catalogue
 from cortex.edge.config import Gateway
-from cortex.edge.events import Closing, Deliver, Effect, Event, Left, Opened, Received, Send, Ticket
+from cortex.edge.connection import Connection
+from cortex.edge.events import Closing, Deliver, Effect, End, Event, Left, Opened, Received, Send, Ticket
 from cortex.edge.inflight import Inflight
 from cortex.edge.stream import Stream
 from cortex.protocol.codec import WireError, decode
 from cortex.protocol.faults import Code, Fault, FaultError
-from cortex.protocol.frames import SESSION_BYTES, Frame, pack, unpack
-from cortex.protocol.kit.sockets import Plane, has_mail, new_context, new_route, open_socket, receive, send
-from cortex.protocol.liveness import INTERVAL
+from cortex.protocol.frames import SESSION_BYTES, pack, unpack
+from cortex.protocol.kit.sockets import new_context
+from cortex.protocol.liveness import INTERVAL, MISSES
 from cortex.protocol.messages import EdgeBeat, Welcome
 
 log = logging.getLogger("cortex.edge")
 
 TICK = 0.25
 FIRST_WELCOME = 2.0
-FRAMES_PER_TURN = 256
-"""How many frames are read before others get a turn of the loop."""
-OUTBOX = 4096
+"""Seconds that a worker waits for the first broker before it serves without one."""
+OTHERS = 0.5
+"""Seconds that it waits for the others once one has answered."""
 SLOW = Fault(code=Code.CANCELLED, message="The client reads too slowly.")
 GONE = Fault(code=Code.CANCELLED, message="The client has left.")
 
@@ -45,6 +46,9 @@ class Link(Protocol):
 
     @property
     def catalogue(self) -> Catalogue: ...
+
+    @property
+    def brokers(self) -> tuple[BrokerHealth, ...]: ...
 
     async def start(self) -> None:
         """Connect; called in the worker's own event loop."""
@@ -59,53 +63,79 @@ class Link(Protocol):
         """End every open request with this fault."""
 
 
-class BrokerLink:
-    """The link to one broker."""
+class _Peer:
+    """One broker as the rim knows it."""
+
+    def __init__(self, index: int, endpoint: str) -> None:
+        self.index = index
+        self.endpoint = endpoint
+        self.connection: Connection | None = None
+        self.session = b""
+        self.version = -1
+        """Of the catalogue that it told."""
+        self.live = False
+        self.beat_at = 0.0
+
+
+class FleetLink:
+    """The link to all brokers: one socket each, one table. Beats go out every `interval_s` seconds."""
 
     def __init__(
-        self, endpoint: str, settings: Gateway, *, count_error: Callable[[str], None] = lambda _reason: None
+        self,
+        endpoints: Sequence[str],
+        settings: Gateway,
+        *,
+        count_error: Callable[[str], None] = lambda _reason: None,
+        interval_s: float = INTERVAL,
     ) -> None:
-        self.endpoint = endpoint
         self._settings = settings
         self._count_error = count_error
         self._catalogue = Catalogue()
-        self._table = Inflight(stall_s=settings.stall_s)
+        self._interval_s = interval_s
+        self._table = Inflight(brokers=len(endpoints), stall_s=settings.stall_s, expiry_s=MISSES * interval_s)
+        self._peers = [_Peer(index, endpoint) for index, endpoint in enumerate(endpoints)]
         self._streams: dict[str, Stream] = {}
         self._session = os.urandom(SESSION_BYTES)
-        self._broker = b""
         self._name = f"edge-{os.getpid()}"
-        self._outbox: deque[list[Frame]] = deque()
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
 
     @property
     def catalogue(self) -> Catalogue:
         return self._catalogue
 
-    async def start(self) -> None:
-        """Make the context and the socket, begin to beat, and wait a moment for the broker's catalogue.
+    @property
+    def brokers(self) -> tuple[BrokerHealth, ...]:
+        return self._table.brokers
 
-        A worker that served before it had one would turn away what its neighbour serves.
+    async def start(self) -> None:
+        """Make the context and the sockets, begin to beat, and wait a moment for the brokers' catalogues.
+
+        A worker that served before it had one would turn away what its neighbour serves. One will do; the others are
+        given a moment longer, so that what arrives first does not all go to the broker that happened to be quickest.
         """
         self._loop = asyncio.get_running_loop()
-        self._context = new_context()
-        self._socket = open_socket(self._context, zmq.DEALER, Plane.EDGE, route=new_route(b"E"))
-        self._socket.connect(self.endpoint)
-        self._fd = int(self._socket.getsockopt(zmq.FD))
-        self._loop.add_reader(self._fd, self._on_readable)
-        self._beat_at = 0.0
         self._welcomed = asyncio.Event()
+        self._complete = asyncio.Event()
+        self._context = new_context()
+        for peer in self._peers:
+            peer.connection = Connection(self._context, peer.endpoint, partial(self._on_frames, peer))
         self._tick()
+        latest = self._loop.time() + FIRST_WELCOME
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(FIRST_WELCOME):
+            async with asyncio.timeout_at(latest) as limit:
                 await self._welcomed.wait()
+                limit.reschedule(min(self._loop.time() + OTHERS, latest))
+                await self._complete.wait()
 
     async def stop(self) -> None:
         """Stop beating and close; nothing lingers."""
         if self._context is None:
             return
         self._timer.cancel()
-        self._loop.remove_reader(self._fd)
-        self._socket.close(linger=0)
+        for peer in self._peers:
+            if peer.connection is not None:
+                peer.connection.close()
+                peer.connection = None
         self._context.term()
         self._context = None
 
@@ -132,90 +162,85 @@ class BrokerLink:
 
     def _perform(self, effects: list[Effect]) -> None:
         for effect in effects:
-            if isinstance(effect, Deliver):
+            if type(effect) is Deliver:
                 stream = self._streams.get(effect.request)
                 if stream is not None and not stream.put(effect.item):
                     self._handle(Left(effect.request, SLOW))
             elif isinstance(effect, Send):
                 self._send(effect)
-            else:
+            elif isinstance(effect, End):
                 ended = self._streams.pop(effect.request, None)
                 if ended is not None:
                     ended.end(effect.outcome)
 
-    # ── sending ──
-
     def _send(self, effect: Send) -> None:
+        connection = self._peers[effect.broker].connection
+        if connection is None:
+            return
         try:
             frames = pack(effect.message, self._session, effect.attachments)
         except WireError as error:
             self._count_error(error.reason)
             return
-        if self._outbox or not self._put(frames):
-            if len(self._outbox) < OUTBOX:
-                self._outbox.append(frames)
-            else:
-                self._count_error("outbox_full")
+        if not connection.send(frames):
+            self._count_error("outbox_full")
 
-    def _put(self, frames: list[Frame]) -> bool:
-        """Send now, if there is somebody to take it."""
-        if self._context is None:
-            return False
-        try:
-            send(self._socket, frames)
-        except zmq.Again:
-            return False
-        if has_mail(self._socket):
-            self._loop.call_soon(self._on_readable)  # the descriptor will not tell again
-        return True
+    # ── brokers ──
 
-    def _flush(self) -> None:
-        while self._outbox and self._put(self._outbox[0]):
-            self._outbox.popleft()
-
-    # ── receiving ──
-
-    def _on_readable(self) -> None:
-        for _ in range(FRAMES_PER_TURN):
-            if self._context is None:
-                return
-            frames = receive(self._socket)
-            if frames is None:
-                break
-            self._on_frames(frames)
-        else:
-            self._loop.call_soon(self._on_readable)
-        if self._outbox:
-            self._flush()
-
-    def _on_frames(self, frames: list[bytes]) -> None:
+    def _on_frames(self, peer: _Peer, frames: list[bytes]) -> None:
         try:
             envelope = unpack(frames)
             message = decode(envelope.kind, envelope.body)
         except WireError as error:
             self._count_error(error.reason)
             return
-        if isinstance(message, Welcome):
-            if envelope.session != self._broker:
-                self._outbox.clear()  # it was meant for the broker that is gone; the table submits again
-            self._broker = envelope.session
-            self._catalogue.update(message)
-            self._welcomed.set()
-        self._handle(Received(envelope.session, message))
+        if type(message) is Welcome:
+            self._on_welcome(peer, envelope.session, message)
+        self._handle(Received(peer.index, envelope.session, message))
+
+    def _on_welcome(self, peer: _Peer, session: bytes, message: Welcome) -> None:
+        if session != peer.session and peer.connection is not None:
+            peer.connection.forget()  # it was meant for the broker that is gone; the table submits again
+        peer.session = session
+        peer.live = True
+        if message.models is not None or message.names is not None:
+            peer.version = message.catalogue
+        self._catalogue.update(message, source=peer.index)
+        self._welcomed.set()
+        if all(other.live for other in self._peers):
+            self._complete.set()
 
     def _tick(self) -> None:
-        self._timer = self._loop.call_later(TICK, self._tick)
+        self._timer = self._loop.call_later(min(TICK, self._interval_s / 4), self._tick)
         now = self._loop.time()
         try:
-            self._on_readable()  # what waits in the socket is not silence
-            self._perform(self._table.tick(now))
-            if not self._table.live and self._catalogue.broker:
-                log.warning("broker %s at %s is silent", self._catalogue.broker, self.endpoint)
-                self._catalogue.lose_broker()
-            beat = EdgeBeat(name=self._name, catalogue=self._catalogue.version)
-            if now >= self._beat_at and self._put(pack(beat, self._session)):
-                self._beat_at = now + INTERVAL
-            self._flush()
+            for peer in self._peers:
+                if peer.connection is not None:
+                    peer.connection.read()  # what waits in the socket is not silence
+            effects = self._table.tick(now)
+            for peer, health in zip(self._peers, self._table.brokers, strict=True):
+                if peer.live and not health.live:
+                    self._on_silent(peer, health.name)
+            self._perform(effects)
+            for peer in self._peers:
+                self._beat(peer, now)
         except Exception:
             log.exception("a turn of the link failed")
             self._count_error("link_turn")
+
+    def _on_silent(self, peer: _Peer, name: str) -> None:
+        log.warning("broker %s at %s is silent", name, peer.endpoint)
+        peer.live = False
+        peer.version = -1
+        self._catalogue.lose_broker(source=peer.index)
+        if peer.connection is not None:
+            peer.connection.forget()  # what waits there goes to another, or is submitted again
+
+    def _beat(self, peer: _Peer, now: float) -> None:
+        connection = peer.connection
+        if connection is None:
+            return
+        beat = EdgeBeat(name=self._name, catalogue=peer.version)
+        if now >= peer.beat_at and connection.put(pack(beat, self._session)):
+            peer.beat_at = now + self._interval_s
+        connection.flush()

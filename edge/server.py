@@ -22,7 +22,7 @@ from prometheus_client import CollectorRegistry, multiprocess
 
 from cortex.edge.app import Edge, create_app
 from cortex.edge.config import Gateway
-from cortex.edge.link import BrokerLink
+from cortex.edge.link import FleetLink
 from cortex.edge.metrics import Metrics
 from cortex.protocol.kit import log as logs
 from cortex.protocol.kit.sockets import check_host
@@ -160,7 +160,7 @@ class EdgeServer(BaseApplication):  # type: ignore[misc]  # gunicorn is untyped
         """Build the app; called in each worker, after the fork."""
         logs.set_up("edge")
         metrics = Metrics(CollectorRegistry())
-        link = BrokerLink(self.edge_endpoints[0], self.gateway, count_error=metrics.wire_error)
+        link = FleetLink(self.edge_endpoints, self.gateway, count_error=metrics.wire_error)
         app = create_app(self.gateway, link, metrics)
         gc.collect()
         gc.freeze()  # what is here now stays: the collector need not look at it again

@@ -36,6 +36,7 @@ class HealthResource:
             "status": "degraded" if self._waiting_for() else "ok",
             "detail": self._waiting_for(),
             "broker": catalogue.broker or None,
+            "brokers": [{"name": b.name or None, "live": b.live} for b in self._link.brokers],
             "neurons": catalogue.neurons,
             "models": {"known": len(catalogue.entries), "loaded": catalogue.loaded},
         }
@@ -45,7 +46,7 @@ class HealthResource:
         catalogue = self._link.catalogue
         if self._draining():
             return "draining"
-        if not catalogue.broker:
+        if not any(broker.live for broker in self._link.brokers):
             return "no broker"
         return "" if catalogue.loaded else "no model loaded"
 

@@ -44,6 +44,8 @@ def test_the_example_of_the_rust_cortex_is_accepted(tmp_path: Path) -> None:
         ("[gateway]\nlsten = 'x'", "gateway.lsten: unknown key; did you mean gateway.listen?"),
         ("[gatway]\nlisten = 'x'", "gatway: unknown key; did you mean gateway?"),
         ("[gateway]\nworkers = 'two'", "gateway.workers"),
+        ("[gateway]\nbrokers = ['udp://x:1']", "gateway: brokers: 'udp://x:1': use ipc:///"),
+        ("[gateway]\nbrokers = ['ipc:///a', 'ipc:///a']", "gateway: brokers: ipc:///a is listed twice"),
         ("[eviction]\nstrategy = 'random'", "eviction.strategy"),
         ("[[neurons]]\nnam = 'x'", "neurons[0].nam: unknown key; did you mean neurons[0].name?"),
         ("[gateway", "cortex.toml"),
@@ -77,6 +79,18 @@ def test_the_environment_overrides_a_key(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("CORTEX_GATEWAY__WORKERS", "1")
     settings = config.load_cortex(cortex)
     assert (settings.gateway.listen, settings.gateway.workers) == ("127.0.0.1:8080", 1)
+
+
+def test_an_edge_learns_its_brokers_from_the_file(tmp_path: Path) -> None:
+    """All of the mesh, in this order; none named: the one of its data directory."""
+    path = tmp_path / "cortex.toml"
+    path.write_text('[gateway]\nbrokers = ["ipc:///run/a", "tcp://10.0.0.2:31320"]\n')
+    assert config.edge_endpoints(config.load_cortex(path), tmp_path) == (
+        "ipc:///run/a",
+        "tcp://10.0.0.2:31320",
+    )
+    local = config.edge_endpoints(config.load_cortex(None), tmp_path)
+    assert local == (config.planes(BrokerSettings(), tmp_path).edge,)
 
 
 def test_planes_are_ipc_unless_configured(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from asgi_driver import turn_until
 from edge_world import CHAT, HI, STREAMED, World, run
 from memory_link import accepted, answer, delta, fail, finished, say
 
+from cortex.edge.brokers import BrokerHealth
 from cortex.protocol.deltas import Finish, TextPiece, ToolArguments, ToolEnd, ToolStart
 from cortex.protocol.faults import Code, Fault
 from cortex.protocol.messages import Loading, Queued
@@ -279,6 +280,7 @@ def test_health_tells_the_truth():
         health = (await world.get("/health")).json
         assert health["status"] == "ok"
         assert (health["broker"], health["models"]) == ("memory", {"known": 2, "loaded": 1})
+        assert health["brokers"] == [{"name": "memory", "live": True}]
         world.link.catalogue.lose_broker()
         assert (await world.get("/livez")).status == 200
         assert (await world.get("/readyz")).status == 503
@@ -326,6 +328,22 @@ def test_a_wrong_address_is_told_the_right_one(method, path, message):
 
     async def scenario():
         assert (await World().get(path, method)).json["error"]["message"] == message
+
+    run(scenario())
+
+
+def test_a_worker_is_ready_while_any_broker_lives():
+    """One of two is lost: still ready, and the summary says which."""
+
+    async def scenario():
+        world = World()
+        world.link.others = (BrokerHealth("second", live=True),)
+        world.link.catalogue.lose_broker()
+        assert (await world.get("/readyz")).status == 200
+        brokers = (await world.get("/health")).json["brokers"]
+        assert brokers == [{"name": None, "live": False}, {"name": "second", "live": True}]
+        world.link.others = (BrokerHealth("second", live=False),)
+        assert (await world.get("/readyz")).json == {"status": "no broker"}
 
     run(scenario())
 

@@ -2,8 +2,9 @@
 
 import pytest
 
+from cortex.edge.entry import GRACE, HOLD, QUERY_AFTER
 from cortex.edge.events import Closing, Deliver, End, Left, Opened, Received, Send, Ticket
-from cortex.edge.inflight import GRACE, HOLD, MAX_ATTEMPTS, QUERY_AFTER, Inflight
+from cortex.edge.inflight import MAX_ATTEMPTS, Inflight
 from cortex.protocol.deltas import Delta, Deltas, Finish, TextPiece
 from cortex.protocol.faults import Code, Fault
 from cortex.protocol.messages import (
@@ -39,8 +40,8 @@ class Driver:
         self.table.check()
         return effects
 
-    def hear(self, message, session=BROKER):
-        return self.do(Received(session, message))
+    def hear(self, message, session=BROKER, broker=0):
+        return self.do(Received(broker, session, message))
 
     def welcome(self, session=BROKER):
         return self.hear(Welcome(broker="b", catalogue=1), session)
@@ -83,7 +84,7 @@ def test_a_request_is_submitted_with_what_the_broker_needs():
     driver = Driver()
     (send,) = driver.open(principal="p", cost=9, queue_ms=1234)
     assert send == Send(
-        Submit(request="r", attempt=1, model="demo", principal="p", cost=9, queue_ms=1234), (b"blob",)
+        0, Submit(request="r", attempt=1, model="demo", principal="p", cost=9, queue_ms=1234), (b"blob",)
     )
 
 
@@ -235,7 +236,7 @@ def test_silence_is_asked_about():
     driver = Driver()
     driver.open()
     assert driver.wait(QUERY_AFTER - 1) == []
-    assert driver.wait(1) == [Send(Query(request="r", attempt=1))]
+    assert driver.wait(1) == [Send(0, Query(request="r", attempt=1))]
     driver.hear(Queued(request="r", attempt=1))
     assert driver.wait(QUERY_AFTER - 0.5) == []
 
@@ -355,4 +356,4 @@ def test_its_repr_says_what_it_holds():
     """One line shows the state."""
     driver = Driver()
     driver.open()
-    assert repr(driver.table) == "<Inflight live: 0 held, 1 submitted, 0 accepted, 0 leaving>"
+    assert repr(driver.table) == "<Inflight b: 0 held, 1 submitted, 0 accepted, 0 leaving>"

@@ -1,6 +1,7 @@
 """The link over a real socket, against a broker of a few lines."""
 
 import asyncio
+import contextlib
 import time
 from operator import attrgetter
 
@@ -11,11 +12,12 @@ from fake_broker import FakeBroker
 from cortex.edge.catalogue import Catalogue
 from cortex.edge.config import Gateway
 from cortex.edge.events import Ticket
-from cortex.edge.link import BrokerLink
+from cortex.edge.link import FIRST_WELCOME, FleetLink
 from cortex.protocol.codec import encode_request
 from cortex.protocol.deltas import Delta
 from cortex.protocol.faults import Code, Fault, FaultError
 from cortex.protocol.messages import Accepted, Finished
+from cortex.protocol.owner import owner
 from cortex.protocol.request import Chat, Sampling, Text, Turn
 
 
@@ -42,12 +44,12 @@ class WatchedCatalogue(Catalogue):
         super().__init__()
         self.changed = asyncio.Event()
 
-    def update(self, welcome):
-        super().update(welcome)
+    def update(self, welcome, source=0):
+        super().update(welcome, source)
         self.changed.set()
 
-    def lose_broker(self):
-        super().lose_broker()
+    def lose_broker(self, source=0):
+        super().lose_broker(source)
         self.changed.set()
 
 
@@ -71,12 +73,13 @@ async def whole(stream):
     return items
 
 
-def linked(endpoint, scenario, **settings):
+def linked(endpoints, scenario, *, interval_s=1.0, **settings):
     """Run a scenario with a started link, and stop it whatever happens."""
     errors = []
+    endpoints = [endpoints] if isinstance(endpoints, str) else endpoints
 
     async def body():
-        link = BrokerLink(endpoint, Gateway(**settings), count_error=errors.append)
+        link = FleetLink(endpoints, Gateway(**settings), count_error=errors.append, interval_s=interval_s)
         link._catalogue = WatchedCatalogue()
         await link.start()
         try:
@@ -171,10 +174,115 @@ def test_a_waiting_request_moves_to_the_next_broker(endpoint):
             (_, submit), *more = second.seen.submits
             assert more == []
             assert (submit.request, submit.attempt) == ("waits", 1)
-            assert submit.waited_ms > 2000
+            assert submit.waited_ms > 500
             assert [entry.id for entry in link.catalogue.entries] == ["mute"]
 
-    linked(endpoint, scenario)
+    linked(endpoint, scenario, interval_s=0.25)
+
+
+async def until(condition):
+    """Poll: it is another thread that makes it true."""
+    async with asyncio.timeout(8):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+
+
+def live(link):
+    return {broker.name for broker in link.brokers if broker.live}
+
+
+@contextlib.contextmanager
+def two_brokers(endpoint):
+    """Named so that `west` owns the model `mute`, and `east` the model `demo`."""
+    assert owner("mute", ("west", "east")) == "west"
+    assert owner("demo", ("west", "east")) == "east"
+    endpoints = [f"{endpoint}1", f"{endpoint}2"]
+    with (
+        FakeBroker(endpoints[0], session=b"west----", name="west") as west,
+        FakeBroker(endpoints[1], session=b"east----", name="east") as east,
+    ):
+        yield endpoints, west, east
+
+
+def test_a_worker_serves_once_every_broker_has_welcomed_it(endpoint):
+    """Each model goes to its owner from the first request on; both tell the catalogue."""
+    with two_brokers(endpoint) as (endpoints, west, east):
+
+        async def scenario(link):
+            assert live(link) == {"west", "east"}
+            waiting = link.open(ticket("waits", model="mute"))
+            assert isinstance((await whole(link.open(ticket("runs"))))[-1], Finished)
+            await waiting.verdict()
+            waiting.cancel()
+            await until(lambda: west.seen.cancels)
+
+        assert linked(endpoints, scenario) == []
+    assert [submit.request for _, submit in west.seen.submits] == ["waits"]
+    assert [submit.request for _, submit in east.seen.submits] == ["runs"]
+    assert east.seen.cancels == []
+    assert min(west.seen.beats, east.seen.beats) >= 1
+
+
+def test_one_broker_is_enough_to_begin(endpoint):
+    """The others are not waited for as long as the first one is."""
+    with FakeBroker(f"{endpoint}1", name="west"):
+
+        async def scenario(link):
+            assert asyncio.get_running_loop().time() - began < FIRST_WELCOME
+            assert [(broker.name, broker.live) for broker in link.brokers] == [("", False), ("west", True)]
+            assert isinstance((await whole(link.open(ticket())))[-1], Finished)
+
+        began = time.monotonic()
+        linked([f"{endpoint}2", f"{endpoint}1"], scenario)
+
+
+def test_what_a_silent_broker_had_not_begun_moves_in_time(endpoint):
+    """Three beats without a word and a moment: submitted to the other, once each; its own streams go on."""
+    interval_s = 0.1
+    with two_brokers(endpoint) as (endpoints, west, east):
+
+        async def scenario(link):
+            runs = link.open(ticket("runs", tokens=1_000_000))
+            waiting = [link.open(ticket(f"w{n}", model="mute")) for n in range(20)]
+            for stream in waiting:
+                await stream.verdict()
+            await runs.verdict()
+            west.frozen.set()
+            began = time.monotonic()
+            await until(lambda: len(east.seen.submits) == 21)
+            took = time.monotonic() - began
+            assert 2 * interval_s <= took <= 3.5 * interval_s + 0.5  # 0.5: a busy machine
+            assert live(link) == {"east"}
+            assert link.catalogue.broker == "east"
+            moved = sorted(submit.request for _, submit in east.seen.submits[1:])
+            assert moved == sorted(stream.request for stream in waiting)
+            assert all(submit.waited_ms > 0 for _, submit in east.seen.submits[1:])
+            west.frozen.clear()
+            await until(lambda: len(west.seen.cancels) >= 20)  # what it may still do is stopped
+            assert live(link) == {"west", "east"}
+            assert {cancel.request for _, cancel in west.seen.cancels} == set(moved)
+            assert not any(stream.ended for stream in (runs, *waiting))
+
+        linked(endpoints, scenario, interval_s=interval_s)
+    assert len(east.seen.submits) == 21
+    assert len(west.seen.submits) == 20
+
+
+def test_a_reset_link_is_not_a_dead_broker(endpoint):
+    """Its connection breaks and is made again within three beats: nothing moves, and the next request goes there."""
+    with two_brokers(endpoint) as (endpoints, west, east):
+
+        async def scenario(link):
+            await link.open(ticket("before", model="mute")).verdict()
+            west.reset()
+            beats = west.seen.beats
+            await until(lambda: west.seen.beats > beats)
+            link.open(ticket("after", model="mute"))
+            await until(lambda: len(west.seen.submits) == 2)
+            assert live(link) == {"west", "east"}
+            assert east.seen.submits == []
+
+        linked(endpoints, scenario, interval_s=0.5)
 
 
 def test_what_is_not_a_message_is_counted_and_dropped(endpoint):
@@ -219,5 +327,5 @@ def test_a_client_that_does_not_take_is_cancelled(endpoint):
 
 def test_no_context_exists_before_the_worker_starts(endpoint):
     """A link is built before the fork of nothing: ZeroMQ does not survive one."""
-    link = BrokerLink(endpoint, Gateway())
+    link = FleetLink([endpoint], Gateway())
     assert not any(isinstance(value, zmq.Context | zmq.Socket) for value in vars(link).values())

@@ -70,16 +70,24 @@ class Seen:
 
 
 class FakeBroker:
-    """Answers `max_tokens` tokens at `rate` tokens/s to each request; model `busy` refuses, `mute` says nothing."""
+    """Answers `max_tokens` tokens at `rate` tokens/s to each request; model `busy` refuses, `mute` says nothing.
+
+    While `frozen` is set it reads and says nothing, as a process that is stopped; `reset` breaks all its connections.
+    """
 
     models = ("demo", "org/demo-1b", "busy", "mute")
 
-    def __init__(self, endpoint: str, *, rate: float = 1000.0, session: bytes = b"broker-1") -> None:
+    def __init__(
+        self, endpoint: str, *, rate: float = 1000.0, session: bytes = b"broker-1", name: str = "fake"
+    ) -> None:
         self.endpoint = endpoint
+        self.name = name
         self.rate = rate
         self.session = session
         self.seen = Seen()
         self.running: dict[tuple[str, int], Running] = {}
+        self.frozen = threading.Event()
+        self._reset = threading.Event()
         self._stop = threading.Event()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self.run, daemon=True)
@@ -93,20 +101,37 @@ class FakeBroker:
         self._stop.set()
         self._thread.join(5)
 
+    def reset(self) -> None:
+        """Break every connection; returns when others can be made."""
+        self._ready.clear()
+        self._reset.set()
+        assert self._ready.wait(5)
+
     def run(self) -> None:
         context = new_context()
+        try:
+            while not self._stop.is_set():
+                self._serve(context)
+        finally:  # a context that is left open blocks whoever collects it
+            context.term()
+
+    def _serve(self, context: zmq.Context[zmq.Socket[bytes]]) -> None:
+        """Until it is stopped or its connections are reset."""
+        self._reset.clear()
         self.socket = open_socket(context, zmq.ROUTER, Plane.EDGE)
         try:
             bind(self.socket, self.endpoint)
             self._ready.set()
             self._loop()
-        finally:  # a context that is left open blocks whoever collects it
+        finally:
             self.socket.close(linger=0)
-            context.term()
 
     def _loop(self) -> None:
         step_at = time.monotonic()
-        while not self._stop.is_set():
+        while not self._stop.is_set() and not self._reset.is_set():
+            if self.frozen.is_set():
+                time.sleep(0.01)
+                continue
             wait = max(0.0, step_at - time.monotonic()) if self.running else 0.05
             if self.socket.poll(int(wait * 1000)):
                 self._drain()
@@ -137,7 +162,9 @@ class FakeBroker:
                 CatalogueEntry(id=name, loaded=name != "mute", context=4096) for name in self.models
             )
             fresh = message.catalogue == 1
-            self._send(edge, Welcome(broker="fake", catalogue=1, neurons=1, models=None if fresh else models))
+            self._send(
+                edge, Welcome(broker=self.name, catalogue=1, neurons=1, models=None if fresh else models)
+            )
         elif isinstance(message, Submit):
             self.seen.submits.append((now, message))
             self._on_submit(edge, message, attachments, now)

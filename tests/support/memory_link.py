@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from cortex.edge.brokers import BrokerHealth
 from cortex.edge.catalogue import Catalogue
 from cortex.edge.events import Ticket
 from cortex.edge.link import GONE
@@ -35,11 +36,17 @@ class MemoryLink:
         self.cancelled: list[str] = []
         self.running = False
         self.keepalive_s = 10.0
+        self.others: tuple[BrokerHealth, ...] = ()
+        """Brokers besides the one that tells the catalogue."""
         self._models = tuple(models)
         self.meet_broker()
 
     def meet_broker(self) -> None:
         self.catalogue.update(Welcome(broker="memory", catalogue=1, neurons=1, models=self._models))
+
+    @property
+    def brokers(self) -> tuple[BrokerHealth, ...]:
+        return (BrokerHealth(self.catalogue.broker, live=bool(self.catalogue.broker)), *self.others)
 
     async def start(self) -> None:
         self.running = True

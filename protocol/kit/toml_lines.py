@@ -129,7 +129,7 @@ class _Scan:
         return keys
 
     def _pair(self, table: Path) -> None:
-        """key = value, whose keys belong to `table`."""
+        """One `key = value`, whose keys belong to `table`."""
         token = self._token()
         keys = self._keys()
         if token is None or not keys or not self._take("="):

@@ -61,6 +61,7 @@ def up(options: argparse.Namespace) -> int:
     cortex_toml = options.config or cortex_toml
     settings = config.load_cortex(cortex_toml)
     config.load_neuron(neuron_toml)
+    config.profiles(settings, cortex_toml, data)
     plan = local.Plan(
         data=data,
         cortex_toml=cortex_toml.absolute(),
@@ -78,6 +79,7 @@ def up(options: argparse.Namespace) -> int:
 def serve(options: argparse.Namespace) -> int:
     """The gateway: broker and edge; neurons join over the network or from this machine."""
     settings = config.load_cortex(options.config)
+    config.profiles(settings, options.config, options.data)
     plan = local.Plan(
         data=options.data.absolute(),
         cortex_toml=options.config.absolute() if options.config else None,

@@ -45,6 +45,8 @@ def broker(options: argparse.Namespace) -> int:
     from cortex.broker.metrics import BrokerMetrics  # noqa: PLC0415
 
     planes = config.planes(settings.broker, data)
+    profiles = config.profiles(settings, options.config, data)
+    log.info("%s: %d models are described", profiles.path, len(profiles.catalogue.models))
     stop = Stop().install()
     context = new_context()
     for expected in settings.neurons:

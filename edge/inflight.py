@@ -245,6 +245,8 @@ class Inflight:
             cost=ticket.cost,
             queue_ms=ticket.queue_ms,
             waited_ms=max(0, int((now - entry.queued_at) * 1000)),
+            digest=ticket.digest,
+            blocks=ticket.blocks,
         )
         return Send(message, ticket.attachments)
 

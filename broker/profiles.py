@@ -84,17 +84,22 @@ class Source:
         self.catalogue = Catalogue()
         self._mark = _mark(self.path)
         self._look_at = 0.0
-        if self._mark is None and not required:
-            log.warning(
-                "%s: no such file: no model is described. Neurons serve what they hold themselves, under its id alone; "
-                "there are no aliases, and nothing is loaded on demand. Write the file: it will be read within a second",
-                self.path,
-            )
-        elif (wrong := self.reload()) is not None:
+        if (self._mark is not None or required) and (wrong := self.reload()) is not None:
             raise SettingsError(wrong)
 
     def __repr__(self) -> str:
         return f"<Source {self.path}: {len(self.catalogue.models)} models>"
+
+    def announce(self) -> None:
+        """Log what was found, once: loudly if there is no file, for then much of what an operator expects is missing."""
+        if self._mark is not None:
+            log.info("%s describes %d model(s)", self.path, len(self.catalogue.models))
+            return
+        log.warning(
+            "%s: no such file: no model is described. Neurons serve what they hold themselves, under its id alone; there "
+            "are no aliases, and nothing is loaded on demand. Write the file: it will be read within a second",
+            self.path,
+        )
 
     def reload(self) -> str | None:
         """Read it again, all or nothing: the error if it is wrong, and then the old catalogue stays."""

@@ -46,7 +46,7 @@ def broker(options: argparse.Namespace) -> int:
 
     planes = config.planes(settings.broker, data)
     profiles = config.profiles(settings, options.config, data)
-    log.info("%s: %d models are described", profiles.path, len(profiles.catalogue.models))
+    profiles.announce()
     stop = Stop().install()
     context = new_context()
     for expected in settings.neurons:

@@ -330,8 +330,10 @@ def test_a_change_is_noticed_within_a_second(path: Path) -> None:
 def test_a_missing_file_is_loud_and_may_come_later(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """One line with the absolute path and what that means; once it is there it is read."""
     path.unlink()
+    source = Source(path)
+    assert not caplog.records
     with caplog.at_level(logging.WARNING):
-        source = Source(path)
+        source.announce()
     (record,) = caplog.records
     assert str(path) in record.getMessage()
     assert "no model is described" in record.getMessage()
@@ -341,6 +343,9 @@ def test_a_missing_file_is_loud_and_may_come_later(path: Path, caplog: pytest.Lo
     assert source.changed(2.0)
     assert source.reload() is None
     assert source.catalogue.models
+    with caplog.at_level(logging.INFO):
+        source.announce()
+    assert caplog.records[-1].getMessage() == f"{path} describes 1 model(s)"
 
 
 def test_a_file_that_was_asked_for_must_be_there(path: Path) -> None:

@@ -67,6 +67,7 @@ def up(options: argparse.Namespace) -> int:
     neuron_toml = data / config.NEURON_TOML
     settings = config.load_cortex(cortex_toml if options.config or cortex_toml.exists() else None)
     config.load_neuron(neuron_toml if neuron_toml.exists() else None)
+    config.profiles(settings, cortex_toml, data)
     plan = local.Plan(
         data=data,
         cortex_toml=cortex_toml,
@@ -96,6 +97,7 @@ def up(options: argparse.Namespace) -> int:
 def serve(options: argparse.Namespace) -> int:
     """The gateway: broker and edge; neurons join over the network or from this machine."""
     settings = config.load_cortex(options.config)
+    config.profiles(settings, options.config, options.data)
     plan = local.Plan(
         data=options.data.absolute(),
         cortex_toml=options.config.absolute() if options.config else None,

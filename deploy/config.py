@@ -9,17 +9,20 @@ import toml
 from msgspec import Struct
 
 from cortex.broker.config import BrokerSettings, EvictionSettings, ExpectedNeuron
+from cortex.broker.profiles import Source
+from cortex.deploy.first_models import FIRST_MODELS
 from cortex.edge.config import Gateway
 from cortex.neuron.config import NeuronSettings
-from cortex.protocol.kit import settings
+from cortex.protocol.kit import settings as settings_kit
 from cortex.protocol.kit.paths import Planes
 
 CORTEX_TOML = "cortex.toml"
 NEURON_TOML = "neuron.toml"
+MODELS_TOML = "models.toml"
 
 
 class CortexSettings(Struct, frozen=True, kw_only=True):
-    """cortex.toml. `models_config` names models.toml, relative to this file."""
+    """cortex.toml. `models_config` names models.toml, relative to this file; without it, the one beside this file."""
 
     gateway: Gateway = Gateway()
     broker: BrokerSettings = BrokerSettings()
@@ -30,12 +33,29 @@ class CortexSettings(Struct, frozen=True, kw_only=True):
 
 def load_cortex(path: Path | None) -> CortexSettings:
     """Read cortex.toml (None: defaults) and the environment."""
-    return settings.load(CortexSettings, path, os.environ)
+    return settings_kit.load(CortexSettings, path, os.environ)
 
 
 def load_neuron(path: Path | None) -> NeuronSettings:
     """Read neuron.toml (None: the demo model) and the environment."""
-    return settings.load(NeuronSettings, path, os.environ, prefix="NEURON_")
+    return settings_kit.load(NeuronSettings, path, os.environ, prefix="NEURON_")
+
+
+def profiles(settings: CortexSettings, cortex_toml: Path | None, data: Path) -> Source:
+    """models.toml: the one that cortex.toml names, which must be there, else the one beside it, or in `data`.
+
+    Raises `SettingsError` if it is wrong.
+    """
+    beside = (cortex_toml.parent if cortex_toml is not None else data).absolute()
+    named = Path(settings.models_config).expanduser()
+    if not settings.models_config:
+        return Source(beside / MODELS_TOML)
+    try:
+        return Source(beside / named, required=True)
+    except settings_kit.SettingsError as error:
+        if (beside / named).exists():
+            raise
+        raise settings_kit.SettingsError(f"{error}; models_config of {cortex_toml} names it") from error
 
 
 def planes(configured: BrokerSettings, data: Path) -> Planes:
@@ -76,6 +96,10 @@ def write_first(data: Path, gateway: Gateway, *, with_cortex_toml: bool = True) 
         "What this host serves. A source is a directory in Hugging Face layout, or the bundled demo.",
         {"models": [{"id": "cortex-demo", "source": "demo"}]},
     )
+    models = data / MODELS_TOML
+    if not models.exists():
+        models.write_text(FIRST_MODELS, encoding="utf-8")
+        written.append(models)
     return written
 
 

@@ -50,6 +50,8 @@ def broker(options: argparse.Namespace) -> int:
     from cortex.broker.metrics import BrokerMetrics  # noqa: PLC0415
 
     planes = config.planes(settings.broker, data)
+    profiles = config.profiles(settings, options.config, data)
+    profiles.announce()
     stop = Stop().install()
     context = new_context()
     for expected in settings.neurons:

@@ -1,30 +1,87 @@
-"""What the broker last said about itself and its models: names for clients, not where to route. No clock, no socket."""
+"""What the brokers last said about themselves and the models: names for clients, not where to route. No clock, no socket.
+
+Each broker is a source of its own. What living ones say is put together: a model is loaded if one of them says so, and
+otherwise whoever spoke last is believed. A broker that is lost has no say while another lives; without any the names
+are kept, so that an unknown model stays a 404.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
+from msgspec import structs
+
+from cortex.edge.names import Resolver
 from cortex.protocol.faults import Code, fault
-from cortex.protocol.messages import CatalogueEntry, Welcome
+from cortex.protocol.messages import CatalogueEntry, Names, Welcome
+from cortex.protocol.request import Sampling
+
+DEFAULTS = (
+    "temperature",
+    "top_p",
+    "top_k",
+    "min_p",
+    "frequency_penalty",
+    "presence_penalty",
+    "repetition_penalty",
+    "logit_bias",
+    "max_tokens",
+)
+"""What a model's entry may say for a silent request; the rest is the client's own."""
+
+
+@dataclass(slots=True)
+class _Source:
+    """One broker. `told` is when it last said something new, as a count."""
+
+    broker: str = ""
+    version: int = -1
+    neurons: int = 0
+    told: int = 0
+    entries: tuple[CatalogueEntry, ...] = ()
+    names: Names = field(default_factory=Names)
 
 
 class Catalogue:
     """The models that clients may name."""
 
     def __init__(self) -> None:
-        self.broker = ""
-        """The name of a broker at hand; empty while none is known."""
-        self._live: dict[int, str] = {}
-        self.version = -1
-        self.neurons = 0
+        self._sources: dict[int, _Source] = {}
+        self._told = 0
         self._entries: dict[str, CatalogueEntry] = {}
+        self._resolver = Resolver((), Names())
 
     def __repr__(self) -> str:
-        return (
-            f"<Catalogue {self.version} of {self.broker or 'nobody'}: {', '.join(self._entries) or 'empty'}>"
-        )
+        return f"<Catalogue of {self.broker or 'nobody'}: {', '.join(self._entries) or 'empty'}>"
+
+    @property
+    def broker(self) -> str:
+        """The name of a broker at hand; empty while none is."""
+        return next((source.broker for source in self._sources.values() if source.broker), "")
+
+    @property
+    def version(self) -> int:
+        """What the broker of source 0 last told."""
+        return self.version_of(0)
+
+    def version_of(self, source: int) -> int:
+        """The number of the catalogue that a broker last told; -1: tell everything."""
+        known = self._sources.get(source)
+        return -1 if known is None else known.version
+
+    @property
+    def neurons(self) -> int:
+        """Device processes, as the broker says that knows most of them."""
+        return max((source.neurons for source in self._sources.values()), default=0)
 
     @property
     def entries(self) -> tuple[CatalogueEntry, ...]:
         return tuple(self._entries.values())
+
+    @property
+    def aliases(self) -> dict[str, str]:
+        """Other names without `*` → id, of models that are there."""
+        return self._resolver.exact
 
     @property
     def loaded(self) -> int:
@@ -32,29 +89,53 @@ class Catalogue:
         return sum(entry.loaded for entry in self._entries.values())
 
     def update(self, welcome: Welcome, source: int = 0) -> None:
-        """Take in the answer to a beat, of the broker of this index."""
-        self._live[source] = welcome.broker
-        self.broker = welcome.broker
-        self.neurons = welcome.neurons
+        """Take in a broker's answer to a beat."""
+        known = self._sources.setdefault(source, _Source())
+        changed = not known.broker or welcome.models is not None or welcome.names is not None
+        known.broker = welcome.broker
+        known.neurons = welcome.neurons
         if welcome.models is not None:
-            self._entries = {entry.id: entry for entry in welcome.models}
-            self.version = welcome.catalogue
+            known.entries = welcome.models
+            known.version = welcome.catalogue
+        if welcome.names is not None:
+            known.names = welcome.names
+        if changed:
+            self._told += 1
+            known.told = self._told
+            self._merge()
 
     def lose_broker(self, source: int = 0) -> None:
-        """That one answers no more; the names are kept, so that an unknown model stays a 404."""
-        self._live.pop(source, None)
-        self.broker = next(iter(self._live.values()), "")
-        if not self.broker:
-            self.neurons = 0
-            self.version = -1
+        """It does not answer. Its next beat asks for everything."""
+        known = self._sources.get(source)
+        if known is not None:
+            known.broker = ""
+            known.neurons = 0
+            known.version = -1
+            self._merge()
+
+    def _merge(self) -> None:
+        heard = [source for source in self._sources.values() if source.broker] or list(self._sources.values())
+        entries: dict[str, CatalogueEntry] = {}
+        aliases: dict[str, str] = {}
+        small = ""
+        for source in sorted(heard, key=lambda source: source.told):
+            for entry in source.entries:
+                before = entries.get(entry.id)
+                if before is None or entry.loaded >= before.loaded:
+                    entries[entry.id] = entry
+            aliases.update(source.names.aliases)
+            small = source.names.small or small
+        self._entries = dict(sorted(entries.items())) if len(heard) > 1 else entries
+        self._resolver = Resolver(self._entries, Names(aliases=aliases, small=small))
 
     def label(self, model: str) -> str:
         """The model as a metric's label: a client cannot make up labels."""
-        return model if model in self._entries else "unknown"
+        return self._resolver.id_of(model) or "unknown"
 
     def find(self, model: str) -> CatalogueEntry:
-        """The entry of a model, or a fault: 404 if the fleet is known and has no such model."""
-        entry = self._entries.get(model)
+        """The entry that a name stands for, or a fault: 404 if the fleet is known and has no such model."""
+        found = self._resolver.id_of(model)
+        entry = self._entries.get(found) if found is not None else None
         if entry is None and not self.broker and not self._entries:
             raise fault(Code.BROKER_LOST, "The fleet is not known yet; try again.")
         if entry is None:
@@ -64,3 +145,15 @@ class Catalogue:
                 param="model",
             )
         return entry
+
+
+def with_defaults(sampling: Sampling, entry: CatalogueEntry) -> Sampling:
+    """What the request leaves open, filled in from the model's entry; its output limit holds for every request."""
+    values = {name: getattr(entry.sampling, name) for name in DEFAULTS} if entry.sampling is not None else {}
+    changes = {
+        name: value for name, value in values.items() if value is not None and getattr(sampling, name) is None
+    }
+    wanted = changes.get("max_tokens", sampling.max_tokens)
+    if entry.max_output and (wanted is None or wanted > entry.max_output):
+        changes["max_tokens"] = entry.max_output
+    return structs.replace(sampling, **changes) if changes else sampling

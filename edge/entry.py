@@ -77,6 +77,8 @@ class Entry:
             cost=ticket.cost,
             queue_ms=ticket.queue_ms,
             waited_ms=max(0, int((now - self.queued_at) * 1000)),
+            digest=ticket.digest,
+            blocks=ticket.blocks,
         )
 
     def hold(self, now: float) -> None:

@@ -14,7 +14,10 @@ from cortex.protocol.messages import Accepted, Counted, Finished, Loading, Queue
 
 
 class Ticket(Struct, frozen=True, kw_only=True):
-    """All that is needed to submit a request, again if need be. `attachments` begin with the encoded request."""
+    """All that is needed to submit a request, again if need be. `attachments` begin with the encoded request.
+
+    `digest` is the same for a client's identical resend; `blocks` are hashes of the conversation's beginnings.
+    """
 
     request: str
     model: str
@@ -24,6 +27,8 @@ class Ticket(Struct, frozen=True, kw_only=True):
     principal: str = ""
     cost: int = 0
     queue_ms: int = 30_000
+    digest: bytes = b""
+    blocks: tuple[tuple[bytes, int], ...] = ()
 
 
 class Opened(Struct, frozen=True):

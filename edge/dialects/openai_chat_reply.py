@@ -22,7 +22,6 @@ from cortex.protocol.deltas import (
 from cortex.protocol.faults import Fault
 from cortex.protocol.values import Usage
 
-PING = b": ping\n\n"
 DONE = b"data: [DONE]\n\n"
 
 _END = b"}]}\n\n"

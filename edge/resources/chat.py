@@ -9,19 +9,23 @@ import time
 
 import falcon
 import falcon.asgi
+from msgspec import structs
 
+from cortex.edge import prefix
+from cortex.edge.catalogue import with_defaults
 from cortex.edge.config import Gateway
 from cortex.edge.dialects.openai_chat import ParsedChat, parse
-from cortex.edge.dialects.openai_chat_reply import PING, ChatCollector, ChatStream
+from cortex.edge.dialects.openai_chat_reply import ChatCollector, ChatStream
 from cortex.edge.errors import JSON_TYPE, internal, status_of
 from cortex.edge.events import Ticket
 from cortex.edge.link import Link
 from cortex.edge.metrics import Metrics, Record
 from cortex.edge.stream import Stream
+from cortex.edge.waiting import Waiting
 from cortex.protocol.codec import WireError, encode_request
 from cortex.protocol.deltas import Delta, Finish, ToolEnd
 from cortex.protocol.faults import Code, Fault, FaultError, fault
-from cortex.protocol.messages import Finished
+from cortex.protocol.messages import Accepted, Finished, Loading, Queued
 from cortex.protocol.request import Chat
 
 log = logging.getLogger("cortex.edge")
@@ -30,6 +34,7 @@ EVENT_STREAM = "text/event-stream; charset=utf-8"
 ASSUMED_OUTPUT = 1024
 """Tokens that a request is charged for at most before it is known how many it took."""
 BYTES_PER_TOKEN = 4
+DIGEST_BYTES = 16
 LEFT = Fault(code=Code.CANCELLED, message="The client has left.")
 
 
@@ -44,12 +49,15 @@ class ChatResource:
     async def on_post(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """Answer one chat."""
         require_json(req)
-        parsed = parse(await req.stream.read(), seed=secrets.randbits(63))
-        chat = parsed.chat
-        self._link.catalogue.find(chat.model)
-        req.context.model = chat.model
-        stream = self._link.open(self._ticket(req, chat))
-        record = self._metrics.begin(stream.request, chat.model, req.uri_template or "")
+        body = await req.stream.read()
+        parsed = parse(body, seed=secrets.randbits(63))
+        entry = self._link.catalogue.find(parsed.chat.model)
+        req.context.model = entry.id
+        chat = structs.replace(
+            parsed.chat, model=entry.id, sampling=with_defaults(parsed.chat.sampling, entry)
+        )
+        stream = self._link.open(self._ticket(req, chat, body))
+        record = self._metrics.begin(stream.request, entry.id, req.uri_template or "")
         req.context.record = record
         gone = req.scope["cortex.gone"]
         gone.then(stream.cancel)  # before anything else
@@ -60,10 +68,10 @@ class ChatResource:
                 resp.content_type = EVENT_STREAM
                 resp.set_header("cache-control", "no-cache")
                 resp.set_header("x-accel-buffering", "no")
-                resp.stream = ChatEvents(stream, _encoder(stream, parsed), record)
+                resp.stream = ChatEvents(stream, _encoder(stream, parsed), record, Waiting(entry.id))
             else:
                 resp.content_type = JSON_TYPE
-                resp.data = await _collect(stream, chat, record)
+                resp.data = await _collect(stream, parsed.chat, record)
         except FaultError as error:
             record.end(status_of(error.fault), fault=error.fault)
             raise
@@ -72,32 +80,36 @@ class ChatResource:
             stream.cancel()
             raise
 
-    def _ticket(self, req: falcon.asgi.Request, chat: Chat) -> Ticket:
+    def _ticket(self, req: falcon.asgi.Request, chat: Chat, body: bytes) -> Ticket:
         try:
             blob = encode_request(chat)
         except WireError as error:
             raise fault(
                 Code.REQUEST_TOO_LARGE, "The request is larger than 4 MiB; shorten its messages or tools."
             ) from error
+        principal = principal_of(req)
         limit = chat.sampling.max_tokens or ASSUMED_OUTPUT
         return Ticket(
             request=req.scope["cortex.request_id"],
             model=chat.model,
             attachments=(blob,),
             choices=chat.sampling.n,
-            principal=principal_of(req),
+            principal=principal,
             cost=len(blob) // BYTES_PER_TOKEN + min(limit, ASSUMED_OUTPUT),
             queue_ms=int(self._settings.queue_s * 1000),
+            digest=digest_of(principal, body),
+            blocks=prefix.blocks(chat, principal),
         )
 
 
 class ChatEvents:
     """The events of one streamed answer. All that is there goes out in one write."""
 
-    def __init__(self, stream: Stream, encoder: ChatStream, record: Record) -> None:
+    def __init__(self, stream: Stream, encoder: ChatStream, record: Record, waiting: Waiting) -> None:
         self._stream = stream
         self._encoder = encoder
         self._record = record
+        self._waiting = waiting
         self._begun = False
         self._ended = False
 
@@ -113,7 +125,7 @@ class ChatEvents:
         while True:
             items = await self._stream.take()
             if not items:
-                return PING
+                return self._waiting.quiet(time.monotonic())
             try:
                 data = b"".join([self._encode(item) for item in items])
             except Exception:
@@ -134,6 +146,10 @@ class ChatEvents:
             return self._encoder.end(item.usage)
         if isinstance(item, Fault):
             return self._fail(item)
+        if isinstance(item, Queued | Loading):
+            return self._waiting.hear(item, time.monotonic())
+        if isinstance(item, Accepted):
+            self._waiting.serve()
         return b""
 
     def _fail(self, reason: Fault) -> bytes:
@@ -183,6 +199,14 @@ def require_json(req: falcon.asgi.Request) -> None:
     kind = (req.content_type or "").partition(";")[0].strip().lower()
     if kind != JSON_TYPE:
         raise falcon.HTTPUnsupportedMediaType
+
+
+def digest_of(principal: str, body: bytes) -> bytes:
+    """What an identical resend of the same principal has in common with the first; a drawn seed is not in it."""
+    digest = hashlib.blake2b(principal.encode("utf-8", "surrogateescape"), digest_size=DIGEST_BYTES)
+    digest.update(b"\0")
+    digest.update(body)
+    return digest.digest()
 
 
 def principal_of(req: falcon.asgi.Request) -> str:

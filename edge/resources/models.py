@@ -1,4 +1,4 @@
-"""`GET /v1/models` and `GET /v1/models/{id}`: the fleet's models as the broker last told."""
+"""`GET /v1/models` and `GET /v1/models/{id}`: the fleet's models as the brokers last told, and their other names."""
 
 from __future__ import annotations
 
@@ -11,6 +11,18 @@ from cortex.edge.errors import JSON_TYPE
 from cortex.edge.link import Link
 from cortex.protocol.messages import CatalogueEntry
 
+MIB = 1024 * 1024
+STATUSES = {
+    "hot": "loaded",
+    "loading": "loading",
+    "draining": "unloaded",
+    "asleep": "unloaded",
+    "cold": "unloaded",
+    "failed": "unloaded",
+    "stalled": "recovering",
+}
+"""A location's state → the word that clients of the Rust cortex know for it."""
+
 
 class ModelsResource:
     """The list, and one of it. Ids may hold slashes, encoded or not."""
@@ -20,28 +32,54 @@ class ModelsResource:
         self._created = int(time.time())
 
     async def on_get(self, _req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
-        """All models."""
-        models = [self._model(entry) for entry in self._link.catalogue.entries]
+        """All models, then all exact aliases; those with `*` stand for names that cannot be listed."""
+        catalogue = self._link.catalogue
+        models = [self._model(entry, entry.id) for entry in catalogue.entries]
+        models += [self._model(catalogue.find(id_), name) for name, id_ in sorted(catalogue.aliases.items())]
         resp.content_type = JSON_TYPE
         resp.data = msgspec.json.encode({"object": "list", "data": models})
 
     async def on_get_one(self, req: falcon.asgi.Request, resp: falcon.asgi.Response, model_id: str) -> None:
-        """One model."""
+        """One model, by any name that a request may use."""
         req.context.model = self._link.catalogue.label(model_id)
         resp.content_type = JSON_TYPE
-        resp.data = msgspec.json.encode(self._model(self._link.catalogue.find(model_id)))
+        resp.data = msgspec.json.encode(self._model(self._link.catalogue.find(model_id), model_id))
 
-    def _model(self, entry: CatalogueEntry) -> dict[str, object]:
+    def _model(self, entry: CatalogueEntry, name: str) -> dict[str, object]:
         model: dict[str, object] = {
-            "id": entry.id,
+            "id": name,
             "object": "model",
             "created": self._created,
             "owned_by": "cortex",
             "loaded": entry.loaded,
-            "locations": [{"node": node, "status": state} for node, state, _ in entry.locations],
+            "state": entry.state,
+            "feasible_on": list(entry.feasible_on),
+            "locations": [_location(*place) for place in entry.locations],
             "capabilities": list(entry.capabilities),
+            "tool_call": "tools" in entry.capabilities,
+            "reasoning": "reasoning" in entry.capabilities,
         }
-        if entry.context:
-            model["limit"] = {"context": entry.context}
-            model["max_model_len"] = entry.context
-        return model
+        if name != entry.id:
+            model["alias_of"] = entry.id
+        if entry.cost is not None:
+            prices = msgspec.structs.asdict(entry.cost)
+            model["cost"] = {key: price for key, price in prices.items() if price is not None}
+        return {**model, **_limits(entry)}
+
+
+def _location(node: str, state: str, footprint_bytes: int) -> dict[str, object]:
+    place: dict[str, object] = {"node": node, "status": STATUSES.get(state, state), "state": state}
+    if footprint_bytes:
+        place["vram_estimate_mb"] = -(-footprint_bytes // MIB)
+    return place
+
+
+def _limits(entry: CatalogueEntry) -> dict[str, object]:
+    """Limits in tokens, under every name that clients look for; absent where they are not known."""
+    limit: dict[str, object] = {}
+    mirrors: dict[str, object] = {}
+    if entry.context:
+        limit["context"] = mirrors["max_model_len"] = mirrors["max_input_tokens"] = entry.context
+    if entry.max_output:
+        limit["output"] = mirrors["max_output_tokens"] = entry.max_output
+    return {"limit": limit, **mirrors} if limit else {}

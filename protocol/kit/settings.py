@@ -1,4 +1,4 @@
-"""TOML file + `PREFIX_SECTION__KEY` environment → a frozen struct, with errors that name file, key and remedy.
+"""TOML file + `PREFIX_SECTION__KEY` environment → a frozen struct, with errors that name file, line, key and remedy.
 
 A settings type is a msgspec Struct of Structs. Unknown keys are errors, because a misspelt key that is silently
 ignored is a setting that silently does not hold.
@@ -7,51 +7,140 @@ ignored is a setting that silently does not hold.
 from __future__ import annotations
 
 import difflib
+import math
 import re
 import tomllib
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct, inspect
 
+from cortex.protocol.kit.toml_lines import Path as TomlPath
+from cortex.protocol.kit.toml_lines import line_of, path_of, positions, spelled
+
 T = TypeVar("T", bound=Struct)
 
 
+LARGEST = 2**63 - 1
+
+
 class SettingsError(ValueError):
-    """One sentence: which file, which key, what is wrong, what would be right."""
+    """One sentence: which file and line, which key, what is wrong, what would be right."""
 
 
 def load(
     into: type[T], path: Path | None, environ: Mapping[str, str] | None = None, prefix: str = "CORTEX_"
 ) -> T:
     """Read settings of type `into`. `path` None means defaults and environment alone."""
-    data: dict[str, Any] = {}
-    where = str(path) if path else "settings"
-    if path is not None:
-        data = read_toml(path)
-    _check_keys(data, inspect.type_info(into), where, "")
-    named = _apply_environment(data, inspect.type_info(into), environ or {}, prefix)
-    try:
-        return msgspec.convert(data, into, strict=True)
-    except msgspec.ValidationError as error:
-        message, _, at = str(error).partition(" - at ")
-        key = at.strip("`").removeprefix("$").lstrip(".")
-        source = named.get(key, where)
-        raise SettingsError(f"{source}: {key or 'top level'}: {message}") from error
+    text = "" if path is None else read_text(path)
+    document = Document(text, str(path) if path else "settings")
+    return document.read(into, environ, prefix)
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """Read a TOML file into plain values."""
+def read_text(path: Path) -> str:
+    """The text of a settings file."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise SettingsError(f"{path}: no such file") from error
     except OSError as error:
         raise SettingsError(f"{path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: {error}") from error
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise SettingsError(f"{path}:{line}: is not UTF-8 text") from error
+
+
+class Document:
+    """A TOML text named `where`, whose errors tell the line. Raises `SettingsError` if it is not TOML."""
+
+    def __init__(self, text: str, where: str) -> None:
+        self.where = where
+        self._text = text
+        try:
+            self.data: dict[str, Any] = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            message, at = _syntax(str(error))
+            raise SettingsError(f"{where}{at}: {message}") from error
+        except (RecursionError, ValueError) as error:  # brackets without end, a number of 5,000 digits
+            raise SettingsError(f"{where}: is not TOML that can be read: {error}") from error
+
+    @cached_property
+    def _lines(self) -> dict[TomlPath, int]:
+        try:
+            return positions(self._text)
+        except RecursionError:
+            return {}
+
+    def line_of(self, path: TomlPath) -> int | None:
+        """The line on which a key stands, else the nearest table round it."""
+        return line_of(self._lines, path)
+
+    def error(self, path: TomlPath, message: str) -> SettingsError:
+        """An error about the key at `path`, to be raised."""
+        line = self.line_of(path)
+        where = self.where if line is None else f"{self.where}:{line}"
+        return SettingsError(f"{where}: {spelled(path) or 'top level'}: {message}")
+
+    def read(self, into: type[T], environ: Mapping[str, str] | None = None, prefix: str = "CORTEX_") -> T:
+        """The settings, overlaid with the environment's."""
+        info = inspect.type_info(into)
+        self._check_keys(self.data, info, ())
+        self._check_numbers(self.data, ())
+        data = {key: dict(value) if isinstance(value, dict) else value for key, value in self.data.items()}
+        named = _apply_environment(data, info, environ or {}, prefix)
+        try:
+            return msgspec.convert(data, into, strict=True)
+        except msgspec.ValidationError as error:
+            message, _, at = str(error).partition(" - at ")
+            place = re.search(r"\$([^`]*)", at)
+            key = place[1].lstrip(".").replace("[...]", "") if place else ""
+            if key in named:
+                raise SettingsError(f"{named[key]}: {key}: {message}") from error
+            raise self.error(path_of(key), message) from error
+
+    def _check_keys(self, data: Mapping[str, Any], info: inspect.Type, at: TomlPath) -> None:
+        fields = _fields(info)
+        for key, value in data.items() if fields else ():
+            path = (*at, key)
+            if key not in fields:
+                raise self.error(path, _unknown(key, fields, spelled(at)))
+            inner = fields[key]
+            if isinstance(value, dict):
+                self._check_keys(value, inner, path)
+            elif isinstance(value, list) and isinstance(inner, inspect.VarTupleType | inspect.ListType):
+                for index, item in enumerate(value):
+                    if isinstance(item, dict):
+                        self._check_keys(item, inner.item_type, (*path, index))
+
+    def _check_numbers(self, value: Any, at: TomlPath) -> None:
+        """TOML knows infinities, and its reader integers of any size; no setting of ours does."""
+        if isinstance(value, dict):
+            for key, item in value.items():
+                self._check_numbers(item, (*at, key))
+        elif isinstance(value, list):
+            for index, item in enumerate(value):
+                self._check_numbers(item, (*at, index))
+        elif isinstance(value, float) and not math.isfinite(value):
+            raise self.error(at, f"Expected a finite number, got `{value}`")
+        elif isinstance(value, int) and not -LARGEST <= value <= LARGEST:
+            raise self.error(at, f"Expected an integer of at most 64 bits, got one of {value.bit_length()}")
+
+
+def _syntax(message: str) -> tuple[str, str]:
+    """The standard parser's complaint without its place, and the line as `:LINE`."""
+    found = re.fullmatch(r"(.*) \(at line (\d+), column (\d+)\)", message, re.DOTALL)
+    return (f"{found[1]} at column {found[3]}", f":{found[2]}") if found else (message, "")
+
+
+def _unknown(key: str, fields: Mapping[str, object], at: str = "") -> str:
+    """What is said about a key that nothing knows."""
+    close = difflib.get_close_matches(key, fields, n=1, cutoff=0.5)
+    if close:
+        return f"unknown key; did you mean {f'{at}.' if at else ''}{close[0]}?"
+    return f"unknown key; known here: {', '.join(sorted(fields))}"
 
 
 def _fields(info: inspect.Type) -> dict[str, inspect.Type]:
@@ -62,26 +151,6 @@ def _fields(info: inspect.Type) -> dict[str, inspect.Type]:
     if isinstance(info, inspect.StructType):
         return {field.encode_name: field.type for field in info.fields}
     return {}
-
-
-def _check_keys(data: Mapping[str, Any], info: inspect.Type, where: str, at: str) -> None:
-    fields = _fields(info)
-    if not fields:
-        return
-    for key, value in data.items():
-        path = f"{at}.{key}" if at else key
-        if key not in fields:
-            close = difflib.get_close_matches(key, fields, n=1, cutoff=0.5)
-            known = close[0] if close else ", ".join(sorted(fields))
-            hint = f"did you mean {f'{at}.' if at else ''}{known}?" if close else f"known here: {known}"
-            raise SettingsError(f"{where}: {path}: unknown key; {hint}")
-        inner = fields[key]
-        if isinstance(value, dict):
-            _check_keys(value, inner, where, path)
-        elif isinstance(value, list) and isinstance(inner, inspect.VarTupleType | inspect.ListType):
-            for index, item in enumerate(value):
-                if isinstance(item, dict):
-                    _check_keys(item, inner.item_type, where, f"{path}[{index}]")
 
 
 def _apply_environment(
@@ -102,7 +171,8 @@ def _apply_environment(
         keys = _fields(sections[section])
         if not keys:
             raise SettingsError(f"environment {variable}: {section} is not a section; set it in the file")
-        _check_keys({key: None}, sections[section], f"environment {variable}", section)
+        if key not in keys:
+            raise SettingsError(f"environment {variable}: {section}.{key}: {_unknown(key, keys, section)}")
         table = data.setdefault(section, {})
         if not isinstance(table, dict):
             continue  # the file is wrong about the whole section, and will be told so

@@ -84,6 +84,7 @@ def test_headers_leave_with_the_first_verdict():
         assert exchange.sent == []
         stream.put(Queued(request=ticket.request, attempt=1))
         await exchange.until(b'"role":"assistant"')
+        await exchange.until(b'"finish_reason":null}]}\n\n: queued, 0 ahead\n\n')
         stream.put(Loading(request=ticket.request, attempt=1))
         await exchange.until(b": ping\n\n: ping\n\n")
         stream.put(accepted(ticket))
@@ -196,10 +197,15 @@ def test_the_models_are_listed():
             "object": "model",
             "owned_by": "cortex",
             "loaded": True,
-            "locations": [{"node": "host/0", "status": "hot"}],
+            "state": "hot",
+            "feasible_on": [],
+            "locations": [{"node": "host/0", "status": "loaded", "state": "hot"}],
             "capabilities": ["text", "tools"],
+            "tool_call": True,
+            "reasoning": False,
             "limit": {"context": 4096},
             "max_model_len": 4096,
+            "max_input_tokens": 4096,
         }
         assert (await world.get("/v1/models/org/demo-1b")).json["id"] == "org/demo-1b"
         missing = await world.get("/v1/models/nobody")

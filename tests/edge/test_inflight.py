@@ -88,6 +88,13 @@ def test_a_request_is_submitted_with_what_the_broker_needs():
     )
 
 
+def test_what_names_a_request_travels_with_it():
+    """Its digest and the hashes of its beginnings, each time it is submitted."""
+    driver = Driver()
+    (send,) = driver.open(digest=b"d", blocks=((b"h", 9),))
+    assert (send.message.digest, send.message.blocks) == (b"d", ((b"h", 9),))
+
+
 def test_the_happy_way():
     """Queued, loading, accepted, tokens, finished: all delivered, and one end."""
     driver = Driver()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cortex.edge.dialects.openai_chat_reply import PING, ChatCollector, ChatStream
+from cortex.edge.dialects.openai_chat_reply import ChatCollector, ChatStream
 from cortex.protocol.deltas import Delta, Finish, ReasoningPiece, TextPiece, ToolArguments, ToolEnd, ToolStart
 from cortex.protocol.faults import Code, Fault
 from cortex.protocol.values import Usage
@@ -100,11 +100,6 @@ def test_a_failed_stream_ends_with_an_error_and_no_done():
     assert event == {
         "error": {"message": "gone", "type": "server_error", "param": None, "code": "neuron_lost"}
     }
-
-
-def test_pings_are_comments():
-    """A comment is the one thing that no OpenAI client trips over."""
-    assert PING == b": ping\n\n"
 
 
 def test_a_body_of_calls_has_null_content():

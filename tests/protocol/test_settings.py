@@ -8,7 +8,7 @@ from typing import Annotated
 import pytest
 from msgspec import Meta, Struct
 
-from cortex.protocol.kit.settings import SettingsError, load, read_toml
+from cortex.protocol.kit.settings import Document, SettingsError, load
 
 
 class Gateway(Struct, frozen=True, kw_only=True):
@@ -78,17 +78,17 @@ def test_a_file_is_read(write) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[gatway]\n", "FILE: gatway: unknown key; did you mean gateway?"),
-        ("[gateway]\nworkrs = 1\n", "FILE: gateway.workrs: unknown key; did you mean gateway.workers?"),
-        ("[extra]\noff = 1\n", "FILE: extra.off: unknown key; known here: on"),
-        ("zzz = 1\n", "FILE: zzz: unknown key; known here: extra, gateway, labels, limit, neurons"),
+        ("[gatway]\n", "FILE:1: gatway: unknown key; did you mean gateway?"),
+        ("[gateway]\nworkrs = 1\n", "FILE:2: gateway.workrs: unknown key; did you mean gateway.workers?"),
+        ("[extra]\noff = 1\n", "FILE:2: extra.off: unknown key; known here: on"),
+        ("zzz = 1\n", "FILE:1: zzz: unknown key; known here: extra, gateway, labels, limit, neurons"),
         (
             '[[neurons]]\nname = "a"\n[[neurons]]\nnmae = "b"\n',
-            "FILE: neurons[1].nmae: unknown key; did you mean neurons[1].name?",
+            "FILE:4: neurons[1].nmae: unknown key; did you mean neurons[1].name?",
         ),
         (
             '[[neurons]]\nname = "a"\n[neurons.address]\nprot = 1\n',
-            "FILE: neurons[0].address.prot: unknown key; did you mean neurons[0].address.port?",
+            "FILE:4: neurons[0].address.prot: unknown key; did you mean neurons[0].address.port?",
         ),
     ],
 )
@@ -98,25 +98,31 @@ def test_an_unknown_key_is_an_error(write, text: str, message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "key"),
+    ("text", "line", "key"),
     [
-        ('[gateway]\nworkers = "two"\n', "gateway.workers"),
-        ("[gateway]\nworkers = 0\n", "gateway.workers"),
-        ("[gateway]\nlisten = 1\n", "gateway.listen"),
-        ("gateway = 1\n", "gateway"),
-        ("neurons = [1]\n", "neurons[0]"),
-        ('[[neurons]]\nname = "a"\nweight = "heavy"\n', "neurons[0].weight"),
-        ('[[neurons]]\nname = "a"\n[neurons.address]\nport = "x"\n', "neurons[0].address.port"),
+        ('[gateway]\nworkers = "two"\n', 2, "gateway.workers"),
+        ("[gateway]\n\nworkers = 0\n", 3, "gateway.workers"),
+        ("[gateway]\nlisten = 1\n", 2, "gateway.listen"),
+        ("gateway = 1\n", 1, "gateway"),
+        ("neurons = [1]\n", 1, "neurons[0]"),
+        ('neurons = [\n  {name = "a"},\n  {name = 2},\n]\n', 3, "neurons[1].name"),
+        ('[[neurons]]\nname = "a"\nweight = "heavy"\n', 3, "neurons[0].weight"),
+        ('[[neurons]]\nname = "a"\n[neurons.address]\nport = "x"\n', 4, "neurons[0].address.port"),
+        ('[[neurons]]\nname = "a"\naddress.port = "x"\n', 3, "neurons[0].address.port"),
+        ("[gateway]\ngrace_s = inf\n", 2, "gateway.grace_s"),
+        (f"limit = {2**63}\n", 1, "limit"),
+        ("[labels]\n\nany = 1\n", 1, "labels"),
     ],
 )
-def test_a_wrong_value_names_its_key(write, text: str, key: str) -> None:
-    """The message leads with the file and the dotted key."""
-    assert refusal(write(text)).startswith(f"FILE: {key}: Expected ")
+def test_a_wrong_value_names_its_key(write, text: str, line: int, key: str) -> None:
+    """The message leads with the file, the line and the dotted key."""
+    assert refusal(write(text)).startswith(f"FILE:{line}: {key}: Expected ")
 
 
 def test_a_missing_key_names_its_table(write) -> None:
     """What has no default must be there."""
-    assert refusal(write("[[neurons]]\nweight = 1\n")).startswith("FILE: neurons[0]: Object missing required")
+    message = refusal(write('[[neurons]]\nname = "a"\n[[neurons]]\nweight = 1\n'))
+    assert message.startswith("FILE:3: neurons[1]: Object missing required field `name`")
 
 
 def test_the_environment_overrides_the_file(write) -> None:
@@ -174,15 +180,25 @@ def test_a_wrong_variable_is_named(variable: str, text: str, message: str) -> No
 def test_a_variable_cannot_mend_a_section_that_is_no_table(write) -> None:
     """The file's mistake is reported, with or without variables for that section."""
     message = refusal(write("gateway = 1\n"), {"CORTEX_GATEWAY__WORKERS": "2"})
-    assert message.startswith("FILE: gateway: Expected")
+    assert message.startswith("FILE:1: gateway: Expected")
 
 
-@pytest.mark.parametrize("content", [b"[gateway", b"\xff\xfe", b"a = 1\na = 2\n"])
-def test_a_file_that_is_not_toml_is_named(tmp_path: Path, content: bytes) -> None:
-    """Syntax, encoding and doubled keys are one kind of error."""
+@pytest.mark.parametrize(
+    ("content", "start"),
+    [
+        (b"a = 1\n[gateway", "FILE: "),
+        (b"a = 1\nb = = 2\n", "FILE:2: "),
+        (b"a = 1\n# \xff\xfe", "FILE:2: is not UTF-8"),
+        (b"a = 1\na = 2\n", "FILE:2: "),
+        (b"a = " + b"[" * 5000, "FILE: is not TOML that can be read"),
+        (b"a = " + b"1" * 5000, "FILE: is not TOML that can be read"),
+    ],
+)
+def test_a_file_that_is_not_toml_is_named(tmp_path: Path, content: bytes, start: str) -> None:
+    """Syntax, encoding, doubled keys and absurd depth are one kind of error, with the line where there is one."""
     path = tmp_path / "cortex.toml"
     path.write_bytes(content)
-    assert refusal(path).startswith("FILE: ")
+    assert refusal(path).startswith(start)
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
@@ -191,6 +207,9 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     assert refusal(tmp_path) == "FILE: Is a directory"
 
 
-def test_toml_is_read_into_plain_values(write) -> None:
-    """For callers who look before they validate."""
-    assert read_toml(write("a = [1]\n")) == {"a": [1]}
+def test_a_document_can_complain_about_any_of_its_keys() -> None:
+    """For rules that hold between keys: the line is found from the path, the path is spelled as usual."""
+    document = Document('[labels]\n"a.b" = "x"\n', "FILE")
+    assert document.data == {"labels": {"a.b": "x"}}
+    assert str(document.error(("labels", "a.b"), "is odd")) == "FILE:2: labels.a.b: is odd"
+    assert str(document.error((), "is empty")) == "FILE: top level: is empty"

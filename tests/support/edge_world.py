@@ -20,8 +20,8 @@ STREAMED = {**HI, "stream": True}
 class World:
     """An app, its link and its figures."""
 
-    def __init__(self, script=None, **settings):
-        self.link = MemoryLink(script)
+    def __init__(self, script=None, *, fleet=None, **settings):
+        self.link = MemoryLink(script, **(fleet or {}))
         self.registry = CollectorRegistry()
         self.metrics = Metrics(self.registry)
         self.app = create_app(Gateway(**settings), self.link, self.metrics)

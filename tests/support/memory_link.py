@@ -12,13 +12,18 @@ from cortex.edge.stream import Item, Stream
 from cortex.protocol.codec import decode_request
 from cortex.protocol.deltas import Delta, Finish, Piece, TextPiece
 from cortex.protocol.faults import Code, Fault, FaultError
-from cortex.protocol.messages import Accepted, CatalogueEntry, Finished, Welcome
+from cortex.protocol.messages import Accepted, CatalogueEntry, Finished, Names, Welcome
 from cortex.protocol.request import Chat
 from cortex.protocol.values import Usage
 
 Script = Callable[[Ticket, Stream], None]
 DEMO = CatalogueEntry(
-    id="demo", loaded=True, context=4096, capabilities=("text", "tools"), locations=(("host/0", "hot", 0),)
+    id="demo",
+    loaded=True,
+    state="hot",
+    context=4096,
+    capabilities=("text", "tools"),
+    locations=(("host/0", "hot", 0),),
 )
 ORG_DEMO = CatalogueEntry(id="org/demo-1b", loaded=False)
 
@@ -27,7 +32,10 @@ class MemoryLink:
     """Runs `script` on each request at once; without one the test puts items into `streams` itself."""
 
     def __init__(
-        self, script: Script | None = None, models: Iterable[CatalogueEntry] = (DEMO, ORG_DEMO)
+        self,
+        script: Script | None = None,
+        models: Iterable[CatalogueEntry] = (DEMO, ORG_DEMO),
+        names: Names | None = None,
     ) -> None:
         self.catalogue = Catalogue()
         self.script = script
@@ -39,10 +47,12 @@ class MemoryLink:
         self.others: tuple[BrokerHealth, ...] = ()
         """Brokers besides the one that tells the catalogue."""
         self._models = tuple(models)
+        self._names = names
         self.meet_broker()
 
     def meet_broker(self) -> None:
-        self.catalogue.update(Welcome(broker="memory", catalogue=1, neurons=1, models=self._models))
+        welcome = Welcome(broker="memory", catalogue=1, neurons=1, models=self._models, names=self._names)
+        self.catalogue.update(welcome)
 
     @property
     def brokers(self) -> tuple[BrokerHealth, ...]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cortex.broker.ctl import __main__ as ctl
 from cortex.deploy import config, local, roles
-from cortex.protocol.kit.paths import Planes, default_data_directory
+from cortex.protocol.kit.paths import default_data_directory
 from cortex.protocol.kit.process import die_with_parent
 from cortex.protocol.kit.settings import SettingsError
 from cortex.protocol.kit.sockets import EndpointError, check_host
@@ -107,11 +107,9 @@ def start(plan: local.Plan) -> int:
 
 def status(options: argparse.Namespace) -> int:
     """The same as cortex-ctl status."""
-    endpoint = options.endpoint
-    if endpoint is None and options.data is not None:
-        endpoint = Planes.under(options.data).ctl
-    arguments = ["--endpoint", endpoint] if endpoint else []
-    return ctl.main([*arguments, "status", *(["--json"] if options.json else [])])
+    given = ["--endpoint", options.endpoint] if options.endpoint else []
+    given += ["--data", str(options.data)] if options.data is not None else []
+    return ctl.main(["status", *given, *(["--json"] if options.json else [])])
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {

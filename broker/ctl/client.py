@@ -82,7 +82,7 @@ class Client:
                 return self._checked(message, reply, expected)
             left_ms -= granted
             patience_ms *= 2
-        raise self._silence(message)
+        return self._checked(message, self._after_silence(message, held_ms), expected)
 
     def _look_for(self, path: Path) -> None:
         try:
@@ -110,16 +110,25 @@ class Client:
             f"{self.endpoint}: answered {_name(message)} with {_name(answer)}; is this the broker's ctl endpoint?"
         )
 
-    def _silence(self, message: Struct) -> NoAnswerError:
-        """Tell a broker that keeps silent about this one message, as old ones do, from one that is not there."""
-        if not isinstance(message, StatusQuery):
-            reply = _try(self._context, self.endpoint, StatusQuery(), self._session, TRY_MS)
-            if reply is not None and isinstance(reply.message, Status):
-                return OlderBrokerError(
-                    f"the broker at {self.endpoint} (cortex {reply.message.version}) answers `status` but not "
-                    f"{_name(message)}: it is busy, or older than this cortex-ctl ({metadata.version('cortex-mesh')})"
-                )
-        return NoAnswerError(self._nobody())
+    def _after_silence(self, message: Struct, held_ms: int) -> Reply:
+        """Tell a broker that keeps silent about this one message, as old ones do, from one that is not there.
+
+        One that is there is asked once more: it may only just have come.
+        """
+        version = None if isinstance(message, StatusQuery) else self._version()
+        if version is None:
+            raise NoAnswerError(self._nobody())
+        reply = _try(self._context, self.endpoint, message, self._session, TRY_MS + held_ms)
+        if reply is None:
+            raise OlderBrokerError(
+                f"the broker at {self.endpoint} (cortex {version}) answers `status` but not "
+                f"{_name(message)}: it is busy, or older than this cortex-ctl ({metadata.version('cortex-mesh')})"
+            )
+        return reply
+
+    def _version(self) -> str | None:
+        reply = _try(self._context, self.endpoint, StatusQuery(), self._session, TRY_MS)
+        return reply.message.version if reply is not None and isinstance(reply.message, Status) else None
 
     def _nobody(self) -> str:
         where = "it runs on another data directory" if self._path else "it listens elsewhere"

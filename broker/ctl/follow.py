@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from cortex.broker.ctl.client import Client, NoAnswerError, OlderBrokerError
+from cortex.broker.ctl.client import Client, NoAnswerError
 from cortex.broker.ctl.output import Output
 from cortex.broker.ctl.render.events import EventLines
 from cortex.broker.ctl.render.status import status
@@ -35,8 +35,6 @@ def follow_events(
         while True:
             try:
                 page = client.ask(EventsSince(since=since, patience_ms=held), Events, held_ms=held)
-            except OlderBrokerError:
-                raise
             except NoAnswerError as error:
                 if not peer:
                     raise

@@ -123,9 +123,9 @@ def take(plan: local.Plan, http_field: str, metrics_field: str) -> None:
 
 def status(options: argparse.Namespace) -> int:
     """The same as cortex-ctl status."""
-    arguments = ["--endpoint", options.endpoint] if options.endpoint else []
-    arguments += ["--data", str(options.data)] if options.data else []
-    return ctl.main([*arguments, "status", *(["--json"] if options.json else [])])
+    given = ["--endpoint", options.endpoint] if options.endpoint else []
+    given += ["--data", str(options.data)] if options.data is not None else []
+    return ctl.main(["status", *given, *(["--json"] if options.json else [])])
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import msgspec
 import toml
 from msgspec import Struct
 
-from cortex.broker.config import BrokerSettings, EvictionSettings, ExpectedNeuron
+from cortex.broker.catalogue import Catalogue
+from cortex.broker.config import BrokerSettings, EvictionSettings, ExpectedNeuron, QueueSettings
 from cortex.broker.profiles import Source
+from cortex.broker.view import Policy
 from cortex.deploy.first_models import FIRST_MODELS
 from cortex.edge.config import Gateway
 from cortex.neuron.config import NeuronSettings
@@ -27,6 +30,7 @@ class CortexSettings(Struct, frozen=True, kw_only=True):
     gateway: Gateway = Gateway()
     broker: BrokerSettings = BrokerSettings()
     eviction: EvictionSettings = EvictionSettings()
+    queue: QueueSettings = QueueSettings()
     neurons: tuple[ExpectedNeuron, ...] = ()
     models_config: str = ""
 
@@ -56,6 +60,57 @@ def profiles(settings: CortexSettings, cortex_toml: Path | None, data: Path) -> 
         if (beside / named).exists():
             raise
         raise settings_kit.SettingsError(f"{error}; models_config of {cortex_toml} names it") from error
+
+
+class InForce:
+    """The catalogue's source together with the settings beside it, as an operator may see them."""
+
+    def __init__(self, source: Source, settings: CortexSettings, cortex_toml: Path | None) -> None:
+        self._source = source
+        self._cortex = str(cortex_toml.absolute()) if cortex_toml is not None else "defaults"
+        self._settings = settings
+        self.changed = source.changed
+        self.reload = source.reload
+
+    @property
+    def catalogue(self) -> Catalogue:
+        return self._source.catalogue
+
+    def texts(self) -> dict[str, str]:
+        """What holds now, defaults included, as TOML, by the file that it was read from."""
+        return {
+            self._cortex: toml.dumps(_plain(self._settings)),
+            str(self._source.path): toml.dumps(_plain(self._source.catalogue)),
+        }
+
+
+def _plain(value: Struct) -> dict[str, object]:
+    """Built-in values, without what TOML cannot say: nothing."""
+    found: dict[str, object] = msgspec.to_builtins(value)
+    return _without_none(found)
+
+
+def _without_none(table: dict[str, object]) -> dict[str, object]:
+    told: dict[str, object] = {}
+    for key, value in table.items():
+        if isinstance(value, dict):
+            told[key] = _without_none(value)
+        elif isinstance(value, list | tuple):
+            told[key] = [_without_none(one) if isinstance(one, dict) else one for one in value]
+        elif value is not None:
+            told[key] = value
+    return told
+
+
+def policy(settings: CortexSettings) -> Policy:
+    """What the settings say about decisions."""
+    return Policy(
+        strategy=settings.eviction.strategy,
+        defrag_after_cycles=settings.eviction.defrag_after_cycles,
+        turn_s=settings.queue.turn_s,
+        max_waiting=settings.queue.max_waiting,
+        per_principal=settings.queue.per_principal,
+    )
 
 
 def planes(configured: BrokerSettings, data: Path) -> Planes:

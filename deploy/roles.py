@@ -57,11 +57,19 @@ def broker(options: argparse.Namespace) -> int:
     for expected in settings.neurons:
         if expected.endpoint:
             log.info("neurons join by themselves: the endpoint of %s is not used", expected.name)
+    core = Broker(
+        settings.broker.name,
+        time.monotonic(),
+        epoch=os.urandom(4).hex(),
+        policy=config.policy(settings),
+        catalogue=profiles.catalogue,
+    )
     app = BrokerApp(
         context,
-        Broker(settings.broker.name, time.monotonic()),
-        Endpoints(planes.edge, planes.neuron, planes.ctl),
+        core,
+        Endpoints(planes.edge, planes.neuron, planes.ctl, settings.broker.peer, settings.broker.peers),
         stop,
+        source=config.InForce(profiles, settings, options.config),
         expected=tuple(neuron.name for neuron in settings.neurons),
         metrics=BrokerMetrics(CollectorRegistry()),
         insecure_open=options.insecure_open,

@@ -5,60 +5,72 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from importlib import metadata
-from pathlib import Path
 
-import msgspec
-from rich.console import Console
-
-from cortex.broker.ctl import render
-from cortex.broker.ctl.client import NoAnswerError, ask
+from cortex.broker.ctl import commands, follow, questions
+from cortex.broker.ctl.arguments import parser
+from cortex.broker.ctl.client import Client, NoAnswerError
+from cortex.broker.ctl.output import Output
+from cortex.protocol.codec import WireError
 from cortex.protocol.faults import FaultError
 from cortex.protocol.kit.paths import Planes, default_data_directory
 from cortex.protocol.kit.sockets import EndpointError
-from cortex.protocol.messages import Status, StatusQuery
+from cortex.protocol.messages import CommandFailed
 
 
-def parser() -> argparse.ArgumentParser:
-    """The arguments of cortex-ctl; the endpoint is that of a local `cortex up` or `cortex serve`."""
-    root = argparse.ArgumentParser(prog="cortex-ctl", description="Ask and command a cortex broker.")
-    root.add_argument("--version", action="version", version=metadata.version("cortex-mesh"))
-    root.add_argument("--endpoint", metavar="EP", help="the broker's ctl endpoint, ipc://… or tcp://…")
-    root.add_argument("--data", type=Path, metavar="DIR", help="data directory of the cortex to ask")
-    root.add_argument("--json", action="store_true", help="print JSON, stable, for scripts")
-    verbs = root.add_subparsers(dest="verb", required=True, metavar="COMMAND")
-    verbs.add_parser("status", help="nodes, devices, models, load").add_argument(
-        "--json", action="store_true", default=argparse.SUPPRESS, help="print JSON, stable, for scripts"
-    )
-    return root
+def endpoint_of(options: argparse.Namespace) -> str:
+    """--endpoint, --data, CORTEX_ENDPOINT, or else this user's own cortex."""
+    if options.endpoint:
+        return str(options.endpoint)
+    if options.data is not None:
+        return Planes.under(options.data).ctl
+    return os.environ.get("CORTEX_ENDPOINT") or Planes.under(default_data_directory()).ctl
 
 
-def endpoint_of(given: str | None, data: Path | None = None) -> str:
-    """The endpoint named, that of the data directory named, the one in CORTEX_ENDPOINT, or the local default."""
-    if given is None and data is not None:
-        return Planes.under(data).ctl
-    return given or os.environ.get("CORTEX_ENDPOINT") or Planes.under(default_data_directory()).ctl
-
-
-def show_status(endpoint: str, *, as_json: bool) -> int:
-    """Print the fleet's state."""
-    report = ask(endpoint, StatusQuery())
-    if not isinstance(report, Status):
-        raise NoAnswerError(f"{endpoint}: answered with {type(report).__name__}")
-    if as_json:
-        print(msgspec.json.format(msgspec.json.encode(report)).decode())
-    else:
-        Console(soft_wrap=True).print(render.status(report))
-    return 0
+def dispatch(options: argparse.Namespace, client: Client, output: Output) -> None:
+    """Do what was asked for."""
+    match options.command:
+        case "status":
+            questions.show_status(client, output)
+        case "top":
+            follow.top(client, output)
+        case "models":
+            questions.show_models(client, output)
+        case "neurons":
+            questions.show_neurons(client, output)
+        case "explain":
+            questions.show_explanation(client, output, options.model)
+        case "config":
+            questions.show_config(client, output)
+        case "events" if options.follow:
+            follow.follow_events(client, output, options.since)
+        case "events":
+            questions.show_events(client, output, options.since)
+        case verb:
+            command = commands.new_command(
+                verb, model=getattr(options, "model", ""), node=getattr(options, "node", "")
+            )
+            wait = not getattr(options, "no_wait", False)
+            commands.perform(client, output, command, wait=wait, timeout_s=options.timeout)
 
 
 def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
+    output = Output(as_json=options.json)
     try:
-        return show_status(endpoint_of(options.endpoint, options.data), as_json=options.json)
-    except (NoAnswerError, FaultError, EndpointError) as error:
-        print(f"cortex-ctl: {error}", file=sys.stderr)
-        return 1
+        with Client(endpoint_of(options), timeout_s=options.timeout) as client:
+            dispatch(options, client, output)
+        return 0
+    except FaultError as error:
+        if output.as_json:
+            output.json(CommandFailed(fault=error.fault))
+        output.complain(commands.explain_fault(error.fault))
+    except (commands.FailedError, EndpointError, NoAnswerError, WireError) as error:
+        output.complain(str(error))
+    except KeyboardInterrupt:
+        output.complain("interrupted")
+    except BrokenPipeError:  # whoever read has seen enough; nothing may be written any more, at exit neither
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
 
 
 if __name__ == "__main__":

@@ -4,15 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from cortex.broker.ctl import __main__ as ctl
-from cortex.broker.ctl import render
 from cortex.deploy import roles
 from cortex.deploy.__main__ import main
 from cortex.protocol.kit.sockets import EndpointError
-from cortex.protocol.messages import NeuronStatus, Status
-from cortex.protocol.values import Device, Model
 
 
 @pytest.mark.parametrize("arguments", [[], ["fly"], ["up", "--nonsense"]])
@@ -41,10 +37,9 @@ def test_a_typo_is_answered_with_the_nearest_command(
 
 
 def test_status_without_a_broker_fails_in_one_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It names the endpoint and what to do."""
-    monkeypatch.setattr("cortex.broker.ctl.client.TRY_MS", 10)
     (tmp_path / "run").mkdir(mode=0o700)
     assert main(["status", "--data", str(tmp_path)]) == 1
     error = capsys.readouterr().err
@@ -90,26 +85,3 @@ def test_ctl_knows_its_version(capsys: pytest.CaptureFixture[str]) -> None:
         ctl.main(["--version"])
     assert caught.value.code == 0
     assert capsys.readouterr().out.strip()
-
-
-def test_the_status_table_shows_node_device_model_and_load() -> None:
-    """A line per model on each device, in the broker's own words."""
-    models = (Model(id="m", state="hot", slots=8), Model(id="n", state="loading"))
-    device = Device(kind="cuda", index=1, memory_bytes=24 * 2**30)
-    neurons = (
-        NeuronStatus(
-            node="beast", device=device, state="ready", load={"m": 3}, models=models, tokens_per_s=41.5
-        ),
-        NeuronStatus(node="benjy", device=Device(kind="cpu"), state="absent"),
-    )
-    report = Status(
-        broker="b", version="1", uptime_s=3723, neurons=neurons, edges=2, running=3, waiting=0, served=9
-    )
-    console = Console(width=120, record=True, file=None, quiet=False, force_terminal=False)
-    with console.capture() as captured:
-        console.print(render.status(report))
-    shown = captured.get()
-    assert "up 1 h 2 min · 2 edge workers · 3 running, 0 waiting, 9 served" in shown
-    line = next(line for line in shown.splitlines() if line.startswith("beast"))
-    assert line.split() == ["beast", "cuda-1", "ready", "0.0", "s", "24", "GiB", "m", "hot", "3/8", "41.5"]
-    assert any("benjy" in line and "absent" in line for line in shown.splitlines())

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from cortex.broker.ctl import __main__ as ctl
+from cortex.broker.ctl.arguments import parser
 from cortex.deploy import roles
 from cortex.deploy.__main__ import main
 from cortex.protocol.kit.sockets import EndpointError
@@ -74,9 +75,13 @@ def test_a_data_directory_has_one_broker(tmp_path: Path) -> None:
 def test_ctl_asks_the_broker_of_a_data_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An endpoint that is named wins over a data directory, and that over the environment."""
     monkeypatch.setenv("CORTEX_ENDPOINT", "ipc:///environment")
-    assert ctl.endpoint_of(None) == "ipc:///environment"
-    assert ctl.endpoint_of(None, tmp_path) == f"ipc://{tmp_path}/run/ctl.sock"
-    assert ctl.endpoint_of("ipc:///named", tmp_path) == "ipc:///named"
+
+    def endpoint_of(*flags: str) -> str:
+        return ctl.endpoint_of(parser().parse_args([*flags, "status"]))
+
+    assert endpoint_of() == "ipc:///environment"
+    assert endpoint_of("--data", str(tmp_path)) == f"ipc://{tmp_path}/run/ctl.sock"
+    assert endpoint_of("--data", str(tmp_path), "--endpoint", "ipc:///named") == "ipc:///named"
 
 
 def test_ctl_knows_its_version(capsys: pytest.CaptureFixture[str]) -> None:

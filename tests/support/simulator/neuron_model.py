@@ -102,7 +102,14 @@ class NeuronModel:
         self.live = {}
         self.ended_at: dict[str, float] = {}
         self.restarts = False
-        self.shelf = Shelf(world, self.index, self.budget, self.fate, self.in_hand, self._held_other)
+        self.shelf = Shelf(
+            world,
+            index=self.index,
+            budget=self.budget,
+            fate=self.fate,
+            busy=self.in_hand,
+            changed=self._held_other,
+        )
         for model, count in self.slots.items():
             self.shelf.stock(model, count)
         self.recent: dict[Key, Struct] = {}

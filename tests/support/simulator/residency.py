@@ -53,6 +53,7 @@ class Shelf:
     def __init__(
         self,
         world: World,
+        *,
         index: int,
         budget: int,
         fate: Fate,

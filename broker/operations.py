@@ -180,7 +180,9 @@ class Operations:
             if neuron.models[model].state == "hot" and not any(
                 member.asked for member in self._view.members(neuron, model)
             ):
-                self._state.loads.unload(neuron, (model,), f"an operator unloads {model}", now, drain=True)
+                self._state.loads.unload(
+                    neuron, (model,), f"an operator unloads {model}", now, reason="operator", drain=True
+                )
         running = sum(neuron.in_hand(model) for neuron in there)
         order.detail = f"waiting for {running} running" if running else "unloading"
 

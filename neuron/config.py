@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import socket
+import platform
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
@@ -16,7 +16,7 @@ Seconds = Annotated[float, Meta(ge=0)]
 class HostSettings(Struct, frozen=True, kw_only=True):
     """[neuron] who this host is and whom it serves."""
 
-    name: Name = socket.gethostname()
+    name: Name = platform.node()
     brokers: tuple[str, ...] = ()
     engine: Literal["torch", "sim"] = "torch"
     threads: Annotated[int, Meta(ge=0)] = 0

@@ -123,7 +123,11 @@ def test_a_victim_that_works_may_be_drained() -> None:
 
 @pytest.mark.parametrize(
     ("victim", "code", "word"),
-    [("nobody", Code.LOAD_FAILED, "not held"), ("cold", Code.LOAD_FAILED, "not held"), ("pinned", Code.BUSY, "pinned")],
+    [
+        ("nobody", Code.LOAD_FAILED, "not held"),
+        ("cold", Code.LOAD_FAILED, "not held"),
+        ("pinned", Code.BUSY, "pinned"),
+    ],
 )
 def test_victims_that_cannot_be_evicted(victim: str, code: Code, word: str) -> None:
     """Unknown, cold and pinned ones refuse the whole command, drain or not."""

@@ -11,13 +11,13 @@ from cortex.neuron.config import ModelSettings, SimSettings
 from cortex.neuron.engine.base import Order
 from cortex.neuron.engine.sim import SimEngine
 from cortex.neuron.ledger import Stage
-from cortex.neuron.residency import BACK_WITHIN, PATIENCE
+from cortex.neuron.residency import BACK_WITHIN, PATIENCE, Residency
 from cortex.protocol import messages as m
 from cortex.protocol.values import Device
 
 MODELS = "abcd"
 SIZES = {"a": 20, "b": 40, "c": 60, "d": 90}
-DEADLINE = 4.0
+DEADLINE = 8.0
 
 
 class Watched(SimEngine):
@@ -26,11 +26,22 @@ class Watched(SimEngine):
     def __init__(self, device: Device, script: SimSettings) -> None:
         super().__init__(device, script)
         self.loads: Counter[str] = Counter()
+        self.foreign = 0
+        self.residency: Residency | None = None
+
+    @property
+    def free_bytes(self) -> int:
+        return max(0, super().free_bytes - self.foreign)
 
     def load(self, order: Order, reserved: int, now: float) -> None:
         assert order.model not in self._loads, "a second load at the same time"
         assert order.model not in self._held, "a load of what is there"
         assert reserved <= self.free_bytes, "a load without the room"
+        if self.residency is not None:
+            loading = self.residency.holdings[order.model].loading
+            assert loading is not None
+            assert not loading.waits_for & self._held.keys(), "a load beside its victims"
+            assert loading.commit_by is None, "a load without its commit"
         self.loads[order.model] += 1
         super().load(order, reserved, now)
 
@@ -55,16 +66,23 @@ class ResidencyMachine(RuleBasedStateMachine):
         self.bench = NeuronBench(
             *(ModelSettings(id=model) for model in configured),
             links=2,
-            make=Watched,
+            make=self.engine,
             load_fails=tuple(fails),
             load_hangs=tuple(hangs - fails),
             leak_bytes=leak,
+            settle=False,
         )
-        self.healthy = not hangs and not leak
+        self.made.residency = self.bench.residency
+        self.healthy = not fails and not hangs and not leak
         self.commands: list[tuple[m.Place, object]] = []
         self.requests = 0
+        self.foreign = False
         self.accepted: set[str] = set()
         self.ended: Counter[str] = Counter()
+
+    def engine(self, device: Device, script: SimSettings) -> Watched:
+        self.made = Watched(device, script)
+        return self.made
 
     def listen(self) -> None:
         for link in range(2):
@@ -94,14 +112,48 @@ class ResidencyMachine(RuleBasedStateMachine):
 
     @rule(
         link=links,
+        load=models,
+        data=st.data(),
+        drain=st.booleans(),
+        several=st.sampled_from([False] * 3 + [True]),
+    )
+    def make_room(self, link: int, load: str, data: st.DataObject, *, drain: bool, several: bool) -> None:
+        """What a broker would do: as many victims as it takes, in any order."""
+        ledger, size = self.bench.residency.ledger, SIZES[load]
+        held = [name for name, entry in ledger.entries.items() if entry.stage is Stage.HELD and name != load]
+        victims: list[str] = []
+        for name in data.draw(st.permutations(held)):
+            if size <= ledger.in_budget(victims):
+                break
+            victims.append(name)
+        self.place(link, load, victims, drain=drain, several=several)
+
+    @rule(
+        link=links,
         load=st.none() | models,
         evict=st.lists(models, max_size=2),
         drain=st.booleans(),
-        stale=st.sampled_from([0, 0, 0, 1]),
-        several=st.sampled_from([False, False, True]),
+        stale=st.sampled_from([0, 0, 1]),
     )
+    def place_anything(
+        self, link: int, load: str | None, evict: list[str], *, drain: bool, stale: int
+    ) -> None:
+        self.place(link, load, evict, drain=drain, stale=stale)
+
+    @rule(link=links, data=st.data(), drain=st.booleans())
+    def evict(self, link: int, data: st.DataObject, *, drain: bool) -> None:
+        if held := list(self.bench.states()):
+            self.place(link, None, [data.draw(st.sampled_from(held))], drain=drain)
+
     def place(
-        self, link: int, load: str | None, evict: list[str], drain: bool, stale: int, several: bool
+        self,
+        link: int,
+        load: str | None,
+        evict: list[str],
+        *,
+        drain: bool,
+        stale: int = 0,
+        several: bool = False,
     ) -> None:
         spec = None
         if load is not None:
@@ -137,15 +189,19 @@ class ResidencyMachine(RuleBasedStateMachine):
 
     @rule(link=links, model=models, pinned=st.sampled_from([True, False, False]))
     def pin(self, link: int, model: str, pinned: bool) -> None:
-        self.answer(m.Pin(command=f"p{self.bench.now}{model}{pinned}{link}", model=model, pinned=pinned), link)
+        self.answer(
+            m.Pin(command=f"p{self.bench.now}{model}{pinned}{link}", model=model, pinned=pinned), link
+        )
 
     @rule(link=links, drained=st.sampled_from([True, False, False]))
     def drain(self, link: int, drained: bool) -> None:
         self.requests += 1
         self.answer(m.Drain(command=f"d{self.requests}", drained=drained), link)
 
-    @rule(link=links, model=models, tokens=st.integers(1, 30))
-    def ask(self, link: int, model: str, tokens: int) -> None:
+    @rule(link=links, data=st.data(), tokens=st.integers(1, 30))
+    def ask(self, link: int, data: st.DataObject, tokens: int) -> None:
+        hot = [name for name, state in self.bench.states().items() if state == "hot"]
+        model = data.draw(st.sampled_from(hot * 5 + list(MODELS)))
         self.requests += 1
         name = f"r{self.requests}"
         state = self.bench.states().get(model)
@@ -160,6 +216,11 @@ class ResidencyMachine(RuleBasedStateMachine):
             request, attempt = data.draw(st.sampled_from(running))
             heard = self.bench.give(m.Cancel(request=request, attempt=attempt))
             self.ended.update(terminals(heard).keys())
+
+    @rule(bytes_=st.sampled_from([0, 0, 10, 50]))
+    def others_take(self, bytes_: int) -> None:
+        self.made.foreign = bytes_
+        self.foreign = self.foreign or bytes_ > 0
 
     @rule(seconds=st.sampled_from([0.0, 0.1, 0.5, 1.0, 3.0, 6.0]))
     def wait(self, seconds: float) -> None:
@@ -180,6 +241,7 @@ class ResidencyMachine(RuleBasedStateMachine):
         """Left alone, everything comes to its end: requests, loads, evictions, reservations."""
         if not hasattr(self, "bench"):
             return
+        self.made.foreign = 0
         self.bench.run(30 / 10 + 2 * DEADLINE + 2 * BACK_WITHIN + 5)
         if "loading" in self.bench.states().values():  # neuron.toml's models have the longest deadline
             self.bench.run(PATIENCE)
@@ -190,8 +252,9 @@ class ResidencyMachine(RuleBasedStateMachine):
         assert stages <= {Stage.HELD, Stage.LOST}
         if self.healthy:
             assert Stage.LOST not in stages
+            assert self.foreign or "failed" not in self.bench.states().values()
             assert self.bench.free == 100 - sum(one.bytes for one in self.bench.engine._held.values())
 
 
 TestResidencyMachine = ResidencyMachine.TestCase
-TestResidencyMachine.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+TestResidencyMachine.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)

@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 from cortex.neuron.config import ModelSettings, SimSettings
-from cortex.neuron.engine.base import Engine, Job, LoadAdvanced, LoadDone, LoadFailed, Order, Unloaded
+from cortex.neuron.engine.base import Engine, Job, LoadDone, Order
 from cortex.neuron.engine.sim import SimEngine, text, token
 from cortex.protocol.deltas import Delta, Finish
 from cortex.protocol.faults import Code, FaultError

@@ -67,7 +67,9 @@ class NeuronBench:
 
     def answer(self, message: Struct, link: int = 0) -> object:
         """The one answer to a command."""
-        [answer] = [one for one in self.give(message, link=link) if isinstance(one, m.Placed | m.PlaceRefused)]
+        [answer] = [
+            one for one in self.give(message, link=link) if isinstance(one, m.Placed | m.PlaceRefused)
+        ]
         return answer
 
     def placing(
@@ -76,9 +78,7 @@ class NeuronBench:
         """A place with a new command id and the present version."""
         wanted = m.LoadSpec(model=load, **spec) if isinstance(load, str) and load else load or None
         command = f"c{next(self._numbers)}"
-        return m.Place(
-            command=command, version=self.residency.version, evict=evict, load=wanted, drain=drain
-        )
+        return m.Place(command=command, version=self.residency.version, evict=evict, load=wanted, drain=drain)
 
     def place(self, load: str = "", **more: object) -> object:
         return self.answer(self.placing(load, **more))

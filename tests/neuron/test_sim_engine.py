@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 from cortex.neuron.config import ModelSettings, SimSettings
-from cortex.neuron.engine.base import Engine, Job
+from cortex.neuron.engine.base import Engine, Job, LoadDone, Order
 from cortex.neuron.engine.sim import SimEngine, text, token
 from cortex.protocol.deltas import Delta, Finish
 from cortex.protocol.faults import Code, FaultError
@@ -13,12 +13,14 @@ from cortex.protocol.messages import Failed, Finished
 from cortex.protocol.request import Chat, Complete, Embed, Sampling, Text, Turn
 from cortex.protocol.values import Device
 
+DEVICE = Device(kind="sim", memory_bytes=100)
+
 
 def build(**script: float) -> SimEngine:
-    engine = SimEngine(
-        Device(kind="sim"), (ModelSettings(id="m"),), SimSettings(**{"tokens_per_s": 10.0, **script})
-    )
+    engine = SimEngine(DEVICE, SimSettings(**{"tokens_per_s": 10.0, **script}))
     engine.start()
+    engine.load(Order(ModelSettings(id="m")), 8, 0.0)
+    assert isinstance(engine.step(0.0)[-1], LoadDone)
     return engine
 
 

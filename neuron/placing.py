@@ -93,7 +93,7 @@ class Placing:
             raise FaultError(DRAINED)
         if command.version != residency.version:
             raise fault(
-                Code.STALE, f"residency is at version {residency.version}, and not at {command.version}"
+                Code.STALE, f"Residency is at version {residency.version}, and not at {command.version}."
             )
         if load is not None and residency.is_under_way(load.model):
             return  # its victims are spared: nobody needs their room
@@ -105,7 +105,7 @@ class Placing:
         order = self._order(load)
         size = self._size(order, load)
         if load.model in command.evict:
-            raise fault(Code.UNSUPPORTED, f"{load.model} cannot make room for itself", param="evict")
+            raise fault(Code.UNSUPPORTED, f"{load.model} cannot make room for itself.", param="evict")
         self._require_absent(load.model)
         self._require_room(load.model, size, frozenset(command.evict))
         after = self._evict(command.evict, now)
@@ -119,20 +119,20 @@ class Placing:
     def _require_evictable(self, victim: str, *, drain: bool) -> None:
         holding = self._residency.find(victim)
         if holding.pinned:
-            raise fault(Code.BUSY, f"{victim} is pinned", param="evict")
+            raise fault(Code.BUSY, f"{victim} is pinned.", param="evict")
         if holding.state is State.COLD:
-            raise fault(Code.LOAD_FAILED, f"{victim} is not held here", param="evict")
+            raise fault(Code.LOAD_FAILED, f"{victim} is not held here.", param="evict")
         if holding.state is State.FAILED and victim in self._residency.ledger.entries:
-            raise fault(Code.BUSY, f"{victim} failed and still has memory", param="evict")
+            raise fault(Code.BUSY, f"{victim} failed and still has memory.", param="evict")
         if not drain and holding.running:
-            raise fault(Code.BUSY, f"{victim} has {holding.running} requests in hand", param="evict")
+            raise fault(Code.BUSY, f"{victim} has {holding.running} requests in hand.", param="evict")
         if not drain and holding.state is State.LOADING:
-            raise fault(Code.BUSY, f"{victim} is being loaded", param="evict")
+            raise fault(Code.BUSY, f"{victim} is being loaded.", param="evict")
 
     def _require_absent(self, model: str) -> None:
         """What is on its way out is not loaded at the same time."""
         if model in self._residency.ledger.entries and not self._residency.degraded:
-            raise fault(Code.BUSY, f"{model} has not left yet", param="load", retry_after=1)
+            raise fault(Code.BUSY, f"{model} has not left yet.", param="load", retry_after=1)
 
     def _size(self, order: Order, load: m.LoadSpec) -> int:
         """What to reserve. The engine is asked in any case: it knows what cannot be loaded at all."""
@@ -148,7 +148,7 @@ class Placing:
             of = f"of {total / MIB:.0f} MiB" if total else "of memory"
             raise fault(
                 Code.DOES_NOT_FIT,
-                f"{wanted}, and this device has {ledger.budget / MIB:.0f} MiB {of} for models",
+                f"{wanted}, and this device has {ledger.budget / MIB:.0f} MiB {of} for models.",
             )
         if residency.degraded:
             raise fault(Code.NO_CAPACITY, f"This device is {residency.degraded}", retry_after=5)
@@ -158,13 +158,13 @@ class Placing:
         )
         if size > in_budget:
             raise fault(
-                Code.NO_CAPACITY, f"{wanted}, and {in_budget / MIB:.0f} MiB of the budget would be free"
+                Code.NO_CAPACITY, f"{wanted}, and {in_budget / MIB:.0f} MiB of the budget would be free."
             )
         if size > in_memory:
             raise fault(
                 Code.NO_CAPACITY,
                 f"{wanted}, and {max(0, in_memory) / MIB:.0f} MiB would really be free: "
-                "others take memory of this device",
+                "others take memory of this device.",
                 retry_after=5,
             )
 
@@ -175,7 +175,7 @@ class Placing:
             message = f"{load.model} wants the engine {load.engine!r}, and this device runs {engine.name!r}"
             raise fault(Code.UNSUPPORTED, message, param="engine")
         if load.devices and engine.device.index not in load.devices:
-            message = f"this is device {engine.device.index}, which is none of {list(load.devices)}"
+            message = f"This is device {engine.device.index}, which is none of {list(load.devices)}."
             raise fault(Code.UNSUPPORTED, message, param="devices")
         known = self._residency.holdings.get(load.model)
         settings = (known.configured if known else None) or ModelSettings(id=load.model)

@@ -89,7 +89,7 @@ class Residency:
         """A model that is held or known. Raises `FaultError`."""
         holding = self.holdings.get(model)
         if holding is None:
-            raise fault(Code.LOAD_FAILED, f"{model} is not held here", param="model")
+            raise fault(Code.LOAD_FAILED, f"{model} is not held here.", param="model")
         return holding
 
     def is_under_way(self, model: str) -> bool:
@@ -104,9 +104,9 @@ class Residency:
         holding = self.holdings.get(model)
         if holding is None or holding.state is not State.HOT:
             state = holding.state.value if holding else "not held"
-            raise fault(Code.BUSY, f"{model} is {state} on this device")
+            raise fault(Code.BUSY, f"{model} is {state} on this device.")
         if not holding.is_led_by(self.engine.device.index):
-            raise fault(Code.BUSY, f"{model} is served by device {min(holding.order.devices)} of this host")
+            raise fault(Code.BUSY, f"{model} is served by device {min(holding.order.devices)} of this host.")
 
     def began(self, model: str) -> None:
         """A request was admitted."""

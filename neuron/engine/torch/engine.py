@@ -80,7 +80,7 @@ class TorchEngine:
 
     def footprint(self, order: Order) -> int:
         if order.devices:
-            message = f"{order.model}: this engine does not spread a model over several devices"
+            message = f"{order.model}: This engine does not spread a model over several devices."
             raise fault(Code.UNSUPPORTED, message, param="devices")
         return files.footprint(with_dtype(order), self._torch_device)
 

@@ -95,7 +95,7 @@ def _files(found: Path) -> list[Path]:
         return [found / name for name in sorted(set(names))]
     whole = found / "model.safetensors"
     if not whole.is_file():
-        raise fault(Code.LOAD_FAILED, f"there are no safetensors in {str(found)!r}; no other form is loaded")
+        raise fault(Code.LOAD_FAILED, f"There are no safetensors in {str(found)!r}; no other form is loaded.")
     return [whole]
 
 
@@ -104,12 +104,12 @@ def _weights(path: Path, item: int) -> int:
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if not 0 < length <= LONGEST_HEADER:
-            raise fault(Code.LOAD_FAILED, f"{path.name} is not a safetensors file")
+            raise fault(Code.LOAD_FAILED, f"{path.name} is not a safetensors file.")
         header = json.loads(file.read(length))
     tensors = [tensor for name, tensor in header.items() if name != "__metadata__"]
     end = 8 + length + max((tensor["data_offsets"][1] for tensor in tensors), default=0)
     if path.stat().st_size < end:
-        raise fault(Code.LOAD_FAILED, f"{path.name} is truncated: it should have {end} bytes")
+        raise fault(Code.LOAD_FAILED, f"{path.name} is truncated: it should have {end} bytes.")
     total = 0
     for tensor in tensors:
         begin, stop = tensor["data_offsets"]

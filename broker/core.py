@@ -105,6 +105,8 @@ class Broker:
                 self.edgeside.handle(event, now)
             case FromNeuron():
                 self.neuronside.handle(event, now)
+                if self.operations.running:
+                    self.operations.advance(now)
             case EdgeUnreachable(route=route):
                 self.edgeside.lose(route, now)
             case NeuronUnreachable(route=route):

@@ -126,6 +126,7 @@ class Core:
                 models=residency.models,
                 drained=residency.drained,
                 cycles=residency.cycles,
+                evictions=residency.evictions,
             )
         )
 

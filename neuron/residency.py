@@ -40,7 +40,7 @@ class Residency:
         self.ledger = Ledger(budget)
         self.holdings: dict[str, Holding] = {}
         self.version = 0
-        self.cycles = 0
+        self.cycles = self.evictions = 0
         self.drained = False
         self.free_bytes = 0
         self._measure_at = 0.0
@@ -149,6 +149,7 @@ class Residency:
         """Let a model go once its requests have ended; answers whether there is anything to wait for."""
         holding = self.holdings[model]
         self.version += 1
+        self.evictions += 1
         if holding.state is State.FAILED:
             self._settle(holding, Trigger.FORGOTTEN, "")
         elif holding.loading is not None and not holding.loading.begun:

@@ -121,6 +121,17 @@ def test_a_victim_that_works_may_be_drained() -> None:
     assert bench.states() == {"v": "cold", "a": "hot"}
 
 
+def test_a_load_waits_for_its_victims_even_beside_room() -> None:
+    """Who decided on the eviction knew why."""
+    bench = NeuronBench("v")
+    bench.ask("v", max_tokens=20)
+    bench.place("a", evict=("v",), drain=True)
+    bench.run(1.5)
+    assert bench.residency.cycles == 1
+    bench.run(2)
+    assert bench.states() == {"v": "cold", "a": "hot"}
+
+
 @pytest.mark.parametrize(
     ("victim", "code", "word"),
     [

@@ -187,11 +187,11 @@ class ResidencyMachine(RuleBasedStateMachine):
             command, _ = data.draw(st.sampled_from(self.commands))
             self.bench.give(m.Commit(command=command.command))
 
-    @rule(link=links, model=models, pinned=st.sampled_from([True, False, False]))
-    def pin(self, link: int, model: str, pinned: bool) -> None:
-        self.answer(
-            m.Pin(command=f"p{self.bench.now}{model}{pinned}{link}", model=model, pinned=pinned), link
-        )
+    @rule(link=links, data=st.data(), pinned=st.booleans())
+    def pin(self, link: int, data: st.DataObject, *, pinned: bool) -> None:
+        self.requests += 1
+        model = data.draw(st.sampled_from([*self.bench.states(), "a"]))
+        self.answer(m.Pin(command=f"p{self.requests}", model=model, pinned=pinned), link)
 
     @rule(link=links, drained=st.sampled_from([True, False, False]))
     def drain(self, link: int, drained: bool) -> None:
@@ -234,6 +234,13 @@ class ResidencyMachine(RuleBasedStateMachine):
         self.bench.core.check()
         engine, ledger = self.bench.engine, self.bench.residency.ledger
         assert sum(one.bytes for one in engine._held.values()) <= ledger.budget
+        assert engine._held.keys() | engine._loads.keys() <= ledger.entries.keys(), (
+            "memory without an account"
+        )
+        for holding in self.bench.residency.holdings.values():
+            if (loading := holding.loading) is not None:
+                ends = min(loading.expires, loading.commit_by or loading.expires)
+                assert self.bench.now < ends + 0.5, "a wait past its end"
         assert self.bench.residency.device.free_bytes >= 0
         assert all(count == 1 for count in self.ended.values()), "two ends of one request"
 

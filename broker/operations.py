@@ -213,7 +213,12 @@ class Operations:
             command = f"{order.command.command}/{neuron.name}"
             self._send(order, neuron, m.Pin(command=command, model=model, pinned=pinned), now)
         word = "pinned" if pinned else "not pinned"
-        if not wrong:
+        loading = [neuron.name for neuron in there if neuron.models[model].state == "loading"]
+        if loading and pinned:
+            underway = self._view.underway(model)
+            order.percent = underway.percent if underway is not None else 0
+            order.detail = f"loading on {', '.join(loading)}"
+        elif not wrong:
             where = f" on {', '.join(neuron.name for neuron in there)}" if there else ""
             self._done(order, f"{model} is {word}{where}")
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+import subprocess
+import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -13,6 +15,7 @@ from fleet import Fleet
 from fleet_client import Answer, ask
 from prometheus_client.parser import text_string_to_metric_families
 
+from cortex.protocol.kit.paths import Planes
 from cortex.protocol.messages import Status
 
 pytestmark = pytest.mark.system
@@ -35,7 +38,8 @@ MODELS = [
     }
     for number in range(12)
 ]
-QUEUE = {"queue": {"turn_s": 2.0}, "eviction": {"strategy": "cost"}}
+# No restarts for defragmentation in the minute of traffic: a fresh process begins its own count anew.
+SETTINGS = {"queue": {"turn_s": 2.0}, "eviction": {"strategy": "cost", "defrag_after_cycles": 0}}
 
 
 async def client(fleet: Fleet, number: int, until: float, answers: list[Answer]) -> None:
@@ -90,7 +94,7 @@ def series(text: str, name: str) -> dict[tuple[str, str], float]:
 @pytest.mark.timeout(240)
 def test_a_minute_of_random_traffic(tmp_path: Path) -> None:
     """Every request ends once and right, no ledger is overdrawn, models are evicted, and all counts agree."""
-    with Fleet(tmp_path / "f", hosts=HOSTS, models=MODELS, settings=QUEUE) as fleet:
+    with Fleet(tmp_path / "f", hosts=HOSTS, models=MODELS, settings=SETTINGS) as fleet:
         answers, reports = asyncio.run(traffic(fleet))
         verdicts = Counter((answer.status, answer.code) for answer in answers)
         print(verdicts, f"slowest {max(answer.seconds for answer in answers):.1f} s")
@@ -112,3 +116,46 @@ def test_a_minute_of_random_traffic(tmp_path: Path) -> None:
         assert pinned == ["m0"], "the pinned model was evicted, or never loaded"
         served = sum(answer.status == 200 for answer in answers)
         assert final.served == served
+
+
+def process_of(fleet: Fleet, host: str) -> str:
+    """The device process of a host, by its number."""
+    pid = fleet.processes[host].pid
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().strip()
+
+
+def hot(fleet: Fleet) -> set[tuple[str, bool]]:
+    return {(m.id, m.pinned) for n in fleet.status().neurons for m in n.models if m.state == "hot"}
+
+
+def test_a_worn_device_is_restarted_and_gets_its_pins_back(tmp_path: Path) -> None:
+    """After three loads the idle device process is replaced; what an operator pinned there is loaded and pinned again."""
+    models = [{"id": name, "source": f"/{name}", "vram_mb": 3000, "min_residency": 0.0} for name in "abc"]
+    hosts = {"one": {"memory_bytes": 8 * GIB, "load_s": 0.2, "tokens_per_s": 300}}
+    with Fleet(
+        tmp_path / "f", hosts=hosts, models=models, settings={"eviction": {"defrag_after_cycles": 3}}
+    ) as fleet:
+        before = process_of(fleet, "one")
+        pinned = ctl(fleet, "pin", "a")
+        assert pinned.returncode == 0, pinned.stderr
+        assert hot(fleet) == {("a", True)}
+        for model in ("b", "c"):
+            assert asyncio.run(ask(fleet.port, model)).is_right
+        fleet.wait_for(lambda: process_of(fleet, "one") not in ("", before), 15, "it was never restarted")
+        fleet.wait_for(lambda: hot(fleet) == {("a", True)}, 15, "its pin never came back")
+        assert asyncio.run(ask(fleet.port, "b")).is_right
+        told = ctl(fleet, "events").stdout
+        assert "3 load cycles; its memory is to be whole again" in told
+        assert "it was pinned on one/sim-0 before the restart" in told
+
+
+def ctl(fleet: Fleet, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "cortex.broker.ctl",
+        "--endpoint",
+        Planes.under(fleet.homes[0]).ctl,
+    ]
+    return subprocess.run([*command, *words], capture_output=True, text=True, timeout=60, check=False)

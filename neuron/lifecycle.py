@@ -17,6 +17,8 @@ from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
 
+from cortex.protocol.transitions import follow
+
 
 class State(StrEnum):
     COLD = "cold"
@@ -54,13 +56,6 @@ TRANSITIONS: Mapping[tuple[State, Trigger], State] = MappingProxyType(
 )
 
 
-class IllegalTransitionError(RuntimeError):
-    """A bug of ours: nothing was changed."""
-
-
 def after(state: State, trigger: Trigger) -> State:
     """The state that follows, or `IllegalTransitionError`."""
-    try:
-        return TRANSITIONS[state, trigger]
-    except KeyError as error:
-        raise IllegalTransitionError(f"{trigger} while {state}") from error
+    return follow(TRANSITIONS, state, trigger)

@@ -4,7 +4,8 @@ from itertools import product
 
 import pytest
 
-from cortex.neuron.lifecycle import TRANSITIONS, IllegalTransitionError, State, Trigger, after
+from cortex.neuron.lifecycle import TRANSITIONS, State, Trigger, after
+from cortex.protocol.transitions import IllegalTransitionError
 from cortex.protocol.values import ModelState
 
 

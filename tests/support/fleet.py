@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import time
-from collections.abc import Callable
 from http.client import HTTPConnection
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import toml
-from stack import cortex, free_port
+from stack import Processes, free_port
 
 from cortex.broker.ctl.client import NoAnswerError, ask
 from cortex.protocol.kit.paths import Planes
@@ -20,7 +16,7 @@ from cortex.protocol.messages import Models, ModelsQuery, Status, StatusQuery
 MIB = 2**20
 
 
-class Fleet:
+class Fleet(Processes):
     """`hosts` maps each neuron host's name to its [sim] section; `models` are the tables of models.toml."""
 
     def __init__(
@@ -32,10 +28,9 @@ class Fleet:
         models: list[dict[str, Any]],
         settings: dict[str, Any] | None = None,
     ) -> None:
-        self.data = data
+        super().__init__(data)
         self.port, self.metrics_port = free_port(), free_port()
         self.homes = [data / f"b{number}" for number in range(brokers)]
-        self.processes: dict[str, subprocess.Popen[bytes]] = {}
         peers = [f"ipc://{home}/run/peer.sock" for home in self.homes]
         planes = [Planes.under(home) for home in self.homes]
         for number, home in enumerate(self.homes):
@@ -61,22 +56,17 @@ class Fleet:
 
     def __enter__(self) -> Self:
         for number, home in enumerate(self.homes):
-            self.start(f"broker-{number}", "broker", home / "cortex.toml", home)
-        self.start("exporter", "exporter", self.homes[0] / "cortex.toml", self.homes[0])
-        self.start("edge", "edge", self.homes[0] / "cortex.toml", self.homes[0])
+            self.run(f"broker-{number}", "broker", home / "cortex.toml", home)
+        self.run("exporter", "exporter", self.homes[0] / "cortex.toml", self.homes[0])
+        self.run("edge", "edge", self.homes[0] / "cortex.toml", self.homes[0])
         for name in self._hosts:
-            self.start(name, "neuron", self.data / f"{name}.toml", self.homes[0])
+            self.run(name, "neuron", self.data / f"{name}.toml", self.homes[0])
         try:
             self.wait_for(self._is_whole, 60, "the fleet never came together")
         except BaseException:
             self.stop()
             raise
         return self
-
-    def __exit__(
-        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def _is_whole(self) -> bool:
         reports = [self.try_status(number) for number in range(len(self.homes))]
@@ -96,32 +86,6 @@ class Fleet:
             return False
         finally:
             connection.close()
-
-    def start(self, name: str, role: str, config: Path, data: Path) -> None:
-        with (self.data / f"{name}.log").open("ab") as log:
-            arguments = ("--config", str(config), "--data", str(data))
-            self.processes[name] = cortex(role, *arguments, stdout=log, stderr=log)
-
-    def stop(self) -> None:
-        for process in self.processes.values():
-            if process.poll() is None:
-                process.terminate()
-        for process in self.processes.values():
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-    def wait_for(self, condition: Callable[[], object], seconds: float, what: str) -> None:
-        """Poll a condition until it holds; on failure show the logs."""
-        until = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < until, f"{what}\n{self.logs()}"
-            time.sleep(0.05)
-
-    def logs(self) -> str:
-        return "\n".join(f"── {p.name}\n{p.read_text()[-2000:]}" for p in sorted(self.data.glob("*.log")))
 
     def status(self, broker: int = 0) -> Status:
         report = ask(Planes.under(self.homes[broker]).ctl, StatusQuery())

@@ -111,7 +111,7 @@ def test_a_broker_that_returns_learns_the_fleet_and_takes_its_models_back(fleet:
     fleet.processes["broker-1"].wait()
     fleet.wait_for(lambda: set(fleet.owners().values()) == {"broker-0"}, 8, "its models never moved")
     home = fleet.homes[1]
-    fleet.start("broker-1", "broker", home / "cortex.toml", home)
+    fleet.run("broker-1", "broker", home / "cortex.toml", home)
     fleet.wait_for(lambda: fleet.owners() == before, 10, "its models never came back")
     fleet.wait_for(
         lambda: (there := fleet.try_status(1)) is not None and told(fleet.status(0)) == told(there),

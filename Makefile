@@ -35,7 +35,7 @@ setup: .venv/ready .types/ready
 test: setup
 	command -v ss >/dev/null || { apt-get update -qq && apt-get install -qq -y iproute2; }
 	tests/support/install-prometheus
-	.venv/bin/python -m pytest -n 2 --dist worksteal $(ARGS)
+	OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 check: setup
 	.venv/bin/ruff format --check .

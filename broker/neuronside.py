@@ -137,7 +137,8 @@ class NeuronSide:
                 self._requests.give_up(self._requests.live[key], STALLED, now)
         if neuron.stalled != was_stalled:
             self._edges.fleet_changed()
-        self._serving.serve_all(now)
+        for model in neuron.models:  # a hundred devices beat each second: what else it may allow waits for a tick
+            self._serving.serve(model, now)
 
     def _reconcile(self, neuron: Neuron, live: set[Key], now: float) -> None:
         """Make the two views of what this neuron works on agree; see the module's docstring."""

@@ -22,7 +22,7 @@ CALL = {"name": "get_weather", "arguments": {"city": "Bern"}}
 @pytest.fixture(scope="module")
 def demo() -> Iterator[Demo]:
     threads = torch.get_num_threads()
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)  # a small model; two threads that wait for each other are slower on busy cores
     yield Demo.load(model_path())
     torch.set_num_threads(threads)
 

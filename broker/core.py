@@ -25,10 +25,10 @@ from cortex.broker.events import (
 from cortex.broker.fleet import Edge, Neuron
 from cortex.broker.neuronside import NeuronSide
 from cortex.broker.operations import Operations
-from cortex.broker.placement import looks, plan
 from cortex.broker.requests import Requests
 from cortex.broker.routing import Serve, Want, choose
 from cortex.broker.serving import Serving
+from cortex.broker.shortlist import best
 from cortex.broker.state import State
 from cortex.broker.upkeep import broken, expired, missing, worn
 from cortex.broker.view import FORGET_GONE, Policy
@@ -208,7 +208,7 @@ class Broker:
         if view.settled:
             for model in list(missing(view, owns, now)):
                 profile = view.profile(model)
-                found = plan(view, profile, looks(view, profile, now))
+                found = best(view, profile, now)
                 if found is not None:
                     self.serving.load(found, "the profile wants it loaded", now)
         self._restart_worn(now)
@@ -257,7 +257,7 @@ class Broker:
                 del state.restores[neuron.name]
             elif not neuron.asked and state.loads.underway(left[0]) is None:
                 profile = view.profile(left[0])
-                found = plan(view, profile, looks(view, profile, now, only=neuron.name))
+                found = best(view, profile, now, only=neuron.name)
                 if found is not None:
                     self.serving.load(
                         found, f"it was pinned on {neuron.name} before the restart", now, pinned=True

@@ -12,12 +12,13 @@ from random import Random
 import pytest
 from figures import Figures
 from fleets import Card, Fleet, profile
+from msgspec.structs import replace
 
 from cortex.broker import control
 from cortex.broker.core import Broker
 from cortex.broker.events import FromEdge, FromNeuron
 from cortex.broker.explain import explain
-from cortex.broker.listing import entries
+from cortex.broker.listing import Listing
 from cortex.broker.routing import Load, Serve, Wait, Want, choose
 from cortex.broker.view import Policy, Strategy
 from cortex.protocol import messages as m
@@ -138,9 +139,18 @@ def test_listings(figures: Figures) -> None:
     """What edges and operators are told about 100 devices and 200 models."""
     fleet = crowd()
     core, state = fleet.broker, fleet.broker.state
-    figures.add("listing_ms", 1e3 * seconds(lambda: entries(fleet.view), 5), f"{DEVICES} devices, {MODELS} models")
+    took = seconds(lambda: Listing().entries(fleet.view), 5)
+    figures.add("listing_ms", 1e3 * took, f"{DEVICES} devices, {MODELS} models, from nothing")
     card = next(iter(fleet.cards.values()))
-    figures.add("ready_ms", 1e3 * seconds(lambda: fleet.repeat(card), 5), "one device says what it holds")
+    name = next(iter(card.models))
+
+    def changes() -> None:
+        card.models[name] = replace(card.models[name], slots=card.models[name].slots % 9 + 1)
+        state.edges.clear()
+        fleet.tell(card)
+
+    figures.add("change_ms", 1e3 * seconds(changes, 5), "one device says that its residency changed")
+    figures.add("ready_ms", 1e3 * seconds(lambda: fleet.repeat(card), 5), "one device says what it holds, as before")
     figures.add("beat_us", 1e6 * seconds(lambda: fleet.pulse(card), 50), "one device beats")
     figures.add("tick_ms", 1e3 * seconds(lambda: core._look_after(fleet.now), 5), "once a second")
     figures.add("explain_ms", 1e3 * seconds(lambda: explain(state, "cold", fleet.now), 5), "a cold model")

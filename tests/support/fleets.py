@@ -501,7 +501,7 @@ def snapshot(value: Any, seen: dict[int, int] | None = None) -> Any:
     if isinstance(value, (set, frozenset)):
         return tuple(sorted(map(repr, value)))
     if is_dataclass(value):
-        return tuple(snapshot(getattr(value, one.name), seen) for one in fields(value))
+        return tuple(snapshot(getattr(value, one.name, None), seen) for one in fields(value))
     if hasattr(value, "__dict__"):
         return tuple((name, snapshot(one, seen)) for name, one in vars(value).items())
     return tuple(snapshot(one, seen) for one in value)

@@ -129,7 +129,14 @@ def _bounds(
             case "lru":
                 bounds.append(((*first, _last(missing, rows)), number, missing, []))
             case "priority":
-                bounds.append(((*first, _highest(missing, rows) if mixed else float(most), _last(missing, rows)), number, missing, []))
+                bounds.append(
+                    (
+                        (*first, _highest(missing, rows) if mixed else float(most), _last(missing, rows)),
+                        number,
+                        missing,
+                        [],
+                    )
+                )
             case "cost":
                 bounds.append(((*first, _dearer(missing, rows)), number, missing, rows))
     return bounds

@@ -150,7 +150,9 @@ def test_listings(figures: Figures) -> None:
         fleet.tell(card)
 
     figures.add("change_ms", 1e3 * seconds(changes, 5), "one device says that its residency changed")
-    figures.add("ready_ms", 1e3 * seconds(lambda: fleet.repeat(card), 5), "one device says what it holds, as before")
+    figures.add(
+        "ready_ms", 1e3 * seconds(lambda: fleet.repeat(card), 5), "one device says what it holds, as before"
+    )
     figures.add("beat_us", 1e6 * seconds(lambda: fleet.pulse(card), 50), "one device beats")
     figures.add("tick_ms", 1e3 * seconds(lambda: core._look_after(fleet.now), 5), "once a second")
     figures.add("explain_ms", 1e3 * seconds(lambda: explain(state, "cold", fleet.now), 5), "a cold model")

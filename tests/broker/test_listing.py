@@ -34,7 +34,9 @@ def test_a_model_without_a_profile_is_listed_once_it_was_held() -> None:
 
 def test_hosts_that_could_hold_a_model_are_named() -> None:
     """By affinity, the floor in memory and the share of the footprint; what stands there now does not matter."""
-    fleet = Fleet(profile("m", 20_000), profile("pair", 40_000, min_devices=2), profile("here", affinity=("b",)))
+    fleet = Fleet(
+        profile("m", 20_000), profile("pair", 40_000, min_devices=2), profile("here", affinity=("b",))
+    )
     fleet.card("a", 0, other=20_000)
     fleet.card("a", 1)
     fleet.card("b", 0)

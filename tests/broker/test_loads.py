@@ -21,7 +21,9 @@ def wide(*, devices: int = 2) -> tuple[Fleet, list[Card]]:
 
 def test_a_load_is_ordered_with_all_that_the_device_needs_to_know() -> None:
     """Version, victims, source, bytes, slots, deadline: as the profile says."""
-    fleet = Fleet(profile("m", 20_000, engine="sim", quantization="q4", slots=3, load_deadline=7.0), profile("old"))
+    fleet = Fleet(
+        profile("m", 20_000, engine="sim", quantization="q4", slots=3, load_deadline=7.0), profile("old")
+    )
     card = fleet.card(old=8000)
     fleet.ask("m")
     [place] = fleet.places()

@@ -70,7 +70,9 @@ def test_affinity_names_hosts_and_single_devices() -> None:
         fleet.card(node, index)
     able = {
         name: [
-            one.neuron.name for one in looks(fleet.view, fleet.profile(name), fleet.now) if one.victims is not None
+            one.neuron.name
+            for one in looks(fleet.view, fleet.profile(name), fleet.now)
+            if one.victims is not None
         ]
         for name in ("host", "device")
     }

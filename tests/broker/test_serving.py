@@ -59,7 +59,9 @@ def test_a_failed_load_is_told_once_to_everybody() -> None:
     effects = fleet.become(card, "m", "failed", detail="its file is broken")
     refused = messages_to(effects, m.Refused)
     assert [one.request for one in refused] == ["r1", "r2", "r3"]
-    assert all(one.fault.code is Code.LOAD_FAILED and "its file is broken" in one.fault.message for one in refused)
+    assert all(
+        one.fault.code is Code.LOAD_FAILED and "its file is broken" in one.fault.message for one in refused
+    )
     assert not fleet.broker.requests.live
     assert not messages_to(fleet.repeat(card), m.Refused)
 

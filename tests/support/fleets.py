@@ -311,10 +311,9 @@ def draw(seed: int) -> Fleet:
     )
     fleet = Fleet(*profiles, policy=policy, settled=rng.random() < 0.95, checked=False)
     names = [one.id for one in profiles] + ["bare"]
-    cards = []
+    cards: list[Card] = []
     for host in range(rng.randint(0, 4) if rng.random() < 0.1 else rng.randint(1, 5)):
-        for index in range(rng.randint(1, 3)):
-            cards.append(_draw_card(rng, f"h{host}", index, names, fleet))
+        cards += [_draw_card(rng, f"h{host}", index, names, fleet) for index in range(rng.randint(1, 3))]
     for card in cards:
         fleet.join_card(card)
     for _ in range(rng.randint(0, 40)):

@@ -17,6 +17,10 @@ from cortex.broker.fleet import Neuron
 from cortex.broker.placement import Look, Plan, Rank, closed, footprint_on, look, looks, plan, unable
 from cortex.broker.view import View
 
+Row = tuple[float, int, int]
+"""One that may go: when it was last used, or what it costs; its bytes; its priority."""
+Bound = tuple[Rank, int, int, list[Row]]
+"""A rank below which a device cannot be, its number, the bytes it lacks, and the rows from which more can be told."""
 CAUTION = 1.0 - 1e-9
 """Sums of the same costs in another order differ in the last digits: a bound must not be too high for that."""
 
@@ -75,14 +79,6 @@ def _open(view: View, profile: Profile, now: float, only: str) -> Iterator[tuple
         yield neuron, need - neuron.device.free_bytes
 
 
-Row = tuple[float, int, int]
-"""One that may go: when it was last used, or what it costs; its bytes; its priority."""
-
-
-Bound = tuple[Rank, int, int, list[Row]]
-"""A rank below which a device cannot be, its number, the bytes it lacks, and the rows from which more can be told."""
-
-
 def _bounds(
     view: View, profile: Profile, full: Iterable[tuple[int, Neuron]], now: float, *, drain: bool
 ) -> list[Bound]:
@@ -127,18 +123,12 @@ def _bounds(
             rows = extra  # if any other has to go after all, the rank is a worse one
         match strategy:
             case "lru":
-                bounds.append(((*first, _last(missing, rows)), number, missing, []))
+                bound: Rank = (*first, _last(missing, rows))
             case "priority":
-                bounds.append(
-                    (
-                        (*first, _highest(missing, rows) if mixed else float(most), _last(missing, rows)),
-                        number,
-                        missing,
-                        [],
-                    )
-                )
+                bound = (*first, _highest(missing, rows) if mixed else float(most), _last(missing, rows))
             case "cost":
-                bounds.append(((*first, _dearer(missing, rows)), number, missing, rows))
+                bound = (*first, _dearer(missing, rows))
+        bounds.append((bound, number, missing, rows if by_cost else []))
     return bounds
 
 

@@ -11,13 +11,10 @@ import math
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
 
 import zmq
 from msgspec import Struct
 
-from cortex.broker.catalogue import Catalogue
 from cortex.broker.core import Broker
 from cortex.broker.ctlplane import CtlPlane
 from cortex.broker.departures import Departures
@@ -34,6 +31,7 @@ from cortex.broker.mail import Mail, Socket
 from cortex.broker.metrics import BrokerMetrics
 from cortex.broker.neuronside import WELCOME
 from cortex.broker.peerplane import PeerPlane
+from cortex.broker.sources import Endpoints, NoSource, Source
 from cortex.protocol import WIRE_VERSION
 from cortex.protocol.codec import WireError, decode
 from cortex.protocol.frames import HEADER, SESSION_BYTES, UnknownKindError, pack, unpack
@@ -50,45 +48,6 @@ METRICS_S = 1.0
 RETRY_S = 0.002
 DELTAS = bytes((WIRE_VERSION, Kind.DELTAS))
 RELAY_FRAMES = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoints:
-    edge: str
-    neuron: str
-    ctl: str
-    peer: str = ""
-    peers: tuple[str, ...] = ()
-
-
-class Source(Protocol):
-    """Where the catalogue comes from: a file that may change while everything runs."""
-
-    @property
-    def catalogue(self) -> Catalogue: ...
-    def texts(self) -> dict[str, str]:
-        """The settings in force, as TOML, by file."""
-
-    def changed(self, now: float) -> bool:
-        """Whether the file is another one than was read last."""
-
-    def reload(self) -> str | None:
-        """Read it again; answers what is wrong with it, and then the catalogue stays what it was."""
-
-
-class Nothing:
-    """No file: an empty catalogue."""
-
-    catalogue = Catalogue()
-
-    def texts(self) -> dict[str, str]:
-        return {"defaults": ""}
-
-    def changed(self, _now: float) -> bool:
-        return False
-
-    def reload(self) -> str | None:
-        return None
 
 
 class BrokerApp:
@@ -109,12 +68,12 @@ class BrokerApp:
         self.core = core
         self._session = os.urandom(SESSION_BYTES)
         self._stop = stop
-        self._source = source or Nothing()
+        self._source = source or NoSource()
         self._metrics = metrics
         self._next_metrics = 0.0
         self._next_tick = 0.0
 
-        for endpoint in (endpoints.edge, endpoints.neuron, endpoints.ctl, *filter(None, (endpoints.peer,))):
+        for endpoint in endpoints.bound:
             check_bind(endpoint, insecure_open=insecure_open)
 
         def router(plane: Plane, endpoint: str) -> Socket:
@@ -126,26 +85,15 @@ class BrokerApp:
         self._neurons = Mail(router(Plane.NEURON, endpoints.neuron), NeuronUnreachable)
         self._departures = Departures(self._neurons)
         self._ctl = router(Plane.CTL_SERVER, endpoints.ctl)
+        peers = (endpoints.peer, endpoints.peers)
         self._peers = PeerPlane(
-            context,
-            self._session,
-            endpoints.peer,
-            endpoints.peers,
-            beat=core.beat,
-            handle=self._handle,
-            insecure_open=insecure_open,
+            context, self._session, *peers, beat=core.beat, handle=self._handle, insecure_open=insecure_open
         )
+        wall = time.time() - time.monotonic()
         self._operators = CtlPlane(
-            core,
-            self,
-            self._handle,
-            self._peers.forward,
-            expected=expected,
-            wall_offset=time.time() - time.monotonic(),
+            core, self, self._handle, self._peers.forward, expected=expected, wall_offset=wall
         )
-        self._peers.take = lambda message, reply, now: self._operators.take(
-            message, reply, now, may_forward=False
-        )
+        self._peers.take = self._operators.take_from_peer
         self._planes: tuple[tuple[Socket, Callable[[list[bytes], float], None]], ...] = (
             (self._neurons.socket, self._from_neuron),
             (self._edges.socket, self._from_edge),

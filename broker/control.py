@@ -77,6 +77,7 @@ def describe(neuron: Neuron, now: float, *, gone: bool = False) -> NeuronStatus:
         tokens_per_s=0.0 if gone else round(neuron.tokens_per_s, 1),
         drained=neuron.drained,
         cycles=neuron.cycles,
+        evictions=neuron.evictions,
     )
 
 

@@ -105,6 +105,8 @@ class Broker:
                 self.edgeside.handle(event, now)
             case FromNeuron():
                 self.neuronside.handle(event, now)
+                if self.operations.running:
+                    self.operations.advance(now)
             case EdgeUnreachable(route=route):
                 self.edgeside.lose(route, now)
             case NeuronUnreachable(route=route):
@@ -200,11 +202,13 @@ class Broker:
         for neuron, model in broken(view):
             if not any(member.asked for member in view.members(neuron, model)):
                 self._give_up_pins(neuron, model)
-                state.loads.unload(neuron, (model,), "a device that shared it is gone", now, drain=True)
+                state.loads.unload(
+                    neuron, (model,), "a device that shared it is gone", now, reason="repair", drain=True
+                )
         for neuron, model in expired(view, owns, now):
             if not any(member.asked for member in view.members(neuron, model)):
                 idle = f"idle for {now - neuron.used[model]:.0f} s"
-                state.loads.unload(neuron, (model,), f"its time to live is over: {idle}", now)
+                state.loads.unload(neuron, (model,), f"its time to live is over: {idle}", now, reason="ttl")
         if view.settled:
             for model in list(missing(view, owns, now)):
                 profile = view.profile(model)

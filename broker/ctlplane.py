@@ -108,6 +108,10 @@ class CtlPlane:
                 text = f"This broker does not know the command {type(message).__name__}."
                 reply(CommandFailed(fault=Fault(code=Code.UNSUPPORTED_MESSAGE, message=text)))
 
+    def take_from_peer(self, message: Struct, reply: Reply, now: float) -> None:
+        """What another broker passed on is answered here, whoever is believed to own it."""
+        self.take(message, reply, now, may_forward=False)
+
     def _pass_on(self, model: str, message: Struct, reply: Reply, now: float) -> bool:
         owner = self._core.state.mesh.owner_of(model)
         return owner != self._core.name and self._forward(owner, message, reply, now)

@@ -63,14 +63,10 @@ def _why(plan: Plan) -> str:
     where = ", ".join(part.neuron.name for part in plan.parts if part.loads)
     if not plan.victims:
         return f"it is cold, and there is room on {where}"
-    last = (
-        "after they end what runs"
-        if plan.drain
-        else "which are idle"
-        if len(plan.victims) > 1
-        else "which is idle"
-    )
-    return f"it is cold, and {where} has room once {', '.join(plan.victims)} left, {last}"
+    many = len(plan.victims) > 1
+    last = "which must end what runs first" if plan.drain else "which are idle" if many else "which is idle"
+    leaving = " and ".join(plan.victims)
+    return f"it is cold, and there is room on {where} once {leaving} left, {last}"
 
 
 def _remaining(state: State, model: str, now: float) -> float:

@@ -42,6 +42,7 @@ class Neuron:
     version: int = -1
     drained: bool = False
     cycles: int = 0
+    evictions: int = 0
     models: dict[str, Model] = field(default_factory=dict)
     since: dict[str, float] = field(default_factory=dict)
     """When each hot model became hot, as seen from here."""
@@ -128,6 +129,7 @@ class Neuron:
         self.device = message.device
         self.drained = message.drained
         self.cycles = message.cycles
+        self.evictions = message.evictions
         self.full.clear()
 
     def warm(self) -> None:

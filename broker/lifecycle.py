@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
 
+from cortex.protocol.transitions import follow
+
 
 class State(StrEnum):
     WAITING = "waiting"
@@ -49,13 +51,6 @@ TRANSITIONS: Mapping[tuple[State, Trigger], State] = MappingProxyType(
 )
 
 
-class IllegalTransitionError(RuntimeError):
-    """A bug of ours: nothing was changed."""
-
-
 def after(state: State, trigger: Trigger) -> State:
     """The state that follows, or `IllegalTransitionError`."""
-    try:
-        return TRANSITIONS[state, trigger]
-    except KeyError as error:
-        raise IllegalTransitionError(f"{trigger} while {state}") from error
+    return follow(TRANSITIONS, state, trigger)

@@ -10,8 +10,10 @@ ended. Why something is placed, and what becomes of those who wait for it, is de
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Literal
 
 from cortex.broker.catalogue import Profile
 from cortex.broker.decisions import Decisions
@@ -22,6 +24,8 @@ from cortex.broker.view import Underway, View
 from cortex.protocol import messages as m
 from cortex.protocol.faults import Code
 
+Reason = Literal["load", "ttl", "operator", "repair"]
+"""Why something leaves: for another model, unused for too long, by order, or as what is left of a broken replica."""
 RESEND = 1.0
 UNANSWERED = 10.0
 """Seconds after which a device that lives and does not answer is asked no longer."""
@@ -48,6 +52,7 @@ class Placement:
     command: str
     plan: Plan
     why: str
+    reason: Reason
     begun: float
     deadline: float
     allowed_s: float
@@ -86,13 +91,19 @@ class Loads:
         self._number = 0
         self.by_command: dict[str, Placement] = {}
         self.by_model: dict[str, Placement] = {}
-        self.ordered = 0
-        self.evicted = 0
+        self.evicted: Counter[tuple[str, str]] = Counter()
+        """Victims that devices have agreed to let go, by (device, reason)."""
+        self.ended: Counter[tuple[str, str]] = Counter()
+        """Loads, by (model, how they ended)."""
+        self.durations: list[float] = []
+        """Seconds of loads that ended well, since somebody last took them."""
 
     # ── ordering ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def order(self, plan: Plan, why: str, now: float, *, pinned: bool = False) -> Placement:
-        """Ask every device of the plan, as one command."""
+    def order(
+        self, plan: Plan, why: str, now: float, *, pinned: bool = False, reason: Reason = "load"
+    ) -> Placement:
+        """Ask every device of the plan, as one command. `reason` is the short word for what leaves."""
         self._number += 1
         command = f"{self._prefix}-{self._number}"
         profile = self._view.profile(plan.model)
@@ -111,20 +122,26 @@ class Loads:
             neuron.asked = command
             neuron.closing.update(part.evict)
         placement = Placement(
-            command, plan, why, now, now + profile.load_deadline, profile.load_deadline, messages, now
+            command, plan, why, reason, now, now + profile.load_deadline, profile.load_deadline, messages, now
         )
         self.by_command[command] = placement
         if plan.model:
             assert plan.model not in self.by_model, f"{plan.model} is loaded twice at once"
             self.by_model[plan.model] = placement
-            self.ordered += 1
         self._note(placement, now)
         for route, message in messages.items():
             self._effects.append(ToNeuron(route, message))
         return placement
 
     def unload(
-        self, neuron: Neuron, models: tuple[str, ...], why: str, now: float, *, drain: bool = False
+        self,
+        neuron: Neuron,
+        models: tuple[str, ...],
+        why: str,
+        now: float,
+        *,
+        reason: Reason,
+        drain: bool = False,
     ) -> Placement:
         """Have models leave, with all devices that share them; none of these may be asked something already."""
         leaving: dict[bytes, list[str]] = {}
@@ -134,7 +151,7 @@ class Loads:
                 where[member.route] = member
                 leaving.setdefault(member.route, []).append(name)
         parts = tuple(Part(where[route], tuple(names), loads=False) for route, names in leaving.items())
-        return self.order(Plan("", parts, drain), why, now)
+        return self.order(Plan("", parts, drain), why, now, reason=reason)
 
     def _note(self, placement: Placement, now: float) -> None:
         plan = placement.plan
@@ -169,7 +186,9 @@ class Loads:
             return False
         if neuron.route not in placement.versions:
             placement.versions[neuron.route] = message.version
-            self.evicted += len(placement.messages[neuron.route].evict)
+            gone = len(placement.messages[neuron.route].evict)
+            if gone:
+                self.evicted[neuron.name, placement.reason] += gone
         if placement.is_answered and len(placement.plan.devices) > 1 and not placement.committed:
             placement.committed = True
             for part in placement.plan.parts:
@@ -232,7 +251,9 @@ class Loads:
         if held is not None and held.state == "loading":
             return None
         if held is not None and held.state == "hot":
-            self._view.usage.loaded(plan.model, held.load_ms / 1000 or now - placement.begun)
+            seconds = held.load_ms / 1000 or now - placement.begun
+            self._view.usage.loaded(plan.model, seconds)
+            self.durations.append(seconds)
             return End.DONE, ""
         detail = (held.detail if held is not None else "") or "the device gave the load up"
         return End.FAILED, detail
@@ -284,6 +305,7 @@ class Loads:
         del self.by_command[placement.command]
         if placement.model:
             del self.by_model[placement.model]
+            self.ended[placement.model, end.value] += 1
         for part in placement.plan.parts:
             if part.neuron.asked == placement.command and end is not End.DONE:
                 self._reopen(part.neuron)

@@ -7,7 +7,7 @@ each order, the goal is compared with what neurons say, and what is still missin
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from cortex.broker.events import ToNeuron
@@ -19,6 +19,7 @@ from cortex.protocol import messages as m
 from cortex.protocol.faults import Code, Fault
 
 REMEMBERED = 1024
+RESEND = 1.0
 PATIENCE = 60.0
 """Seconds for which an order other than a load is pursued."""
 LEAVING = frozenset({"hot", "draining", "loading"})
@@ -36,8 +37,8 @@ class Order:
     detail: str = ""
     fault: Fault | None = None
     revision: int = 0
-    failures: int = 0
-    """Of the model's loads, when the order was given."""
+    told: dict[str, float] = field(default_factory=dict)
+    """When each device was last sent what this order wants of it."""
 
     def describe(self) -> m.Operation:
         return m.Operation(
@@ -57,6 +58,7 @@ class Operations:
         self._serving = serving
         self._view = state.view
         self.orders: dict[str, Order] = {}
+        self.running: dict[str, Order] = {}
         self._pursue: dict[str, Callable[[Order, float], None]] = {
             "load": self._load,
             "unload": self._unload,
@@ -66,10 +68,6 @@ class Operations:
             "resume": self._resume,
         }
 
-    @property
-    def running(self) -> bool:
-        return any(order.state == "running" for order in self.orders.values())
-
     def begin(self, command: m.Command, now: float) -> Order:
         """Take an order, or find the one that this command id stands for."""
         found = self.orders.get(command.command)
@@ -77,21 +75,22 @@ class Operations:
             return found
         patience = self._view.profile(command.model).load_deadline if command.model else 0.0
         order = self.orders[command.command] = Order(command, now, now + max(PATIENCE, patience + PATIENCE))
-        failure = self._view.failures.pop(command.model, None)
-        order.failures = failure.count if failure is not None else 0
+        self._view.failures.pop(command.model, None)
         if len(self.orders) > REMEMBERED:
-            del self.orders[next(iter(self.orders))]
+            oldest = next(iter(self.orders))
+            del self.orders[oldest]
+            self.running.pop(oldest, None)
         self._state.decisions.note(
             now, f"operator: {command.verb}", command.model or command.node, command.node
         )
+        self.running[command.command] = order
         self._step(order, now)
         return order
 
     def advance(self, now: float) -> None:
         """Pursue what is not reached."""
-        for order in list(self.orders.values()):
-            if order.state == "running":
-                self._step(order, now)
+        for order in list(self.running.values()):
+            self._step(order, now)
 
     def _step(self, order: Order, now: float) -> None:
         before = (order.state, order.percent, order.detail)
@@ -108,6 +107,8 @@ class Operations:
                 self._fail(order, Code.DEADLINE, f"not reached in time: {order.detail or 'nothing happened'}")
         if (order.state, order.percent, order.detail) != before:
             order.revision += 1
+        if order.state != "running":
+            self.running.pop(order.command.command, None)
 
     def _impossible(self, command: m.Command) -> Fault | None:
         """What the order names must exist."""
@@ -180,7 +181,9 @@ class Operations:
             if neuron.models[model].state == "hot" and not any(
                 member.asked for member in self._view.members(neuron, model)
             ):
-                self._state.loads.unload(neuron, (model,), f"an operator unloads {model}", now, drain=True)
+                self._state.loads.unload(
+                    neuron, (model,), f"an operator unloads {model}", now, reason="operator", drain=True
+                )
         running = sum(neuron.in_hand(model) for neuron in there)
         order.detail = f"waiting for {running} running" if running else "unloading"
 
@@ -192,48 +195,59 @@ class Operations:
             if order.state == "done":
                 order.state = "running"
             return
-        self._set_pins(order, there, pinned=True)
+        self._set_pins(order, there, now, pinned=True)
 
-    def _unpin(self, order: Order, _now: float) -> None:
+    def _unpin(self, order: Order, now: float) -> None:
         model, node = order.command.model, order.command.node
         if self._view.profile(model).pinned:
             self._fail(order, Code.BUSY, f"{model} is pinned in models.toml; take `pinned` out there")
             return
-        self._set_pins(order, [n for n in self._holders(model, node) if n.models[model].pinned], pinned=False)
+        self._set_pins(
+            order, [n for n in self._holders(model, node) if n.models[model].pinned], now, pinned=False
+        )
 
-    def _set_pins(self, order: Order, there: list[Neuron], *, pinned: bool) -> None:
+    def _set_pins(self, order: Order, there: list[Neuron], now: float, *, pinned: bool) -> None:
         model = order.command.model
         wrong = [neuron for neuron in there if neuron.models[model].pinned != pinned]
         for neuron in wrong:
             command = f"{order.command.command}/{neuron.name}"
-            self._send(neuron, m.Pin(command=command, model=model, pinned=pinned))
+            self._send(order, neuron, m.Pin(command=command, model=model, pinned=pinned), now)
         word = "pinned" if pinned else "not pinned"
-        if not wrong:
+        loading = [neuron.name for neuron in there if neuron.models[model].state == "loading"]
+        if loading and pinned:
+            underway = self._view.underway(model)
+            order.percent = underway.percent if underway is not None else 0
+            order.detail = f"loading on {', '.join(loading)}"
+        elif not wrong:
             where = f" on {', '.join(neuron.name for neuron in there)}" if there else ""
             self._done(order, f"{model} is {word}{where}")
 
-    def _drain(self, order: Order, _now: float) -> None:
+    def _drain(self, order: Order, now: float) -> None:
         devices = self._devices(order.command.node)
         for neuron in devices:
             if not neuron.drained:
-                self._send(neuron, m.Drain(command=f"{order.command.command}/{neuron.name}", drained=True))
+                command = f"{order.command.command}/{neuron.name}"
+                self._send(order, neuron, m.Drain(command=command, drained=True), now)
         running = sum(len(neuron.assigned) + sum(neuron.foreign.values()) for neuron in devices)
         if running or not all(neuron.drained for neuron in devices):
             order.detail = f"waiting for {running} running" if running else "draining"
         else:
             self._done(order, f"{order.command.node} takes nothing new, and nothing runs there")
 
-    def _resume(self, order: Order, _now: float) -> None:
+    def _resume(self, order: Order, now: float) -> None:
         drained = [neuron for neuron in self._devices(order.command.node) if neuron.drained]
         for neuron in drained:
-            self._send(neuron, m.Drain(command=f"{order.command.command}/{neuron.name}", drained=False))
+            command = f"{order.command.command}/{neuron.name}"
+            self._send(order, neuron, m.Drain(command=command, drained=False), now)
         if not drained:
             self._done(order, f"{order.command.node} serves")
 
     # ── small things ─────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _send(self, neuron: Neuron, message: m.Pin | m.Drain) -> None:
-        if neuron.state == "ready":
+    def _send(self, order: Order, neuron: Neuron, message: m.Pin | m.Drain, now: float) -> None:
+        """Once, and again every second: it or its answer may have been lost with a connection."""
+        if neuron.state == "ready" and now - order.told.get(neuron.name, -RESEND) >= RESEND:
+            order.told[neuron.name] = now
             self._state.effects.append(ToNeuron(neuron.route, message))
 
     def _devices(self, node: str) -> list[Neuron]:

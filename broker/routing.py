@@ -140,7 +140,7 @@ def _unknown(model: str, view: View) -> Choice:
 
 def load_failed(model: str, detail: str, seconds: float) -> Fault:
     """What everybody is told who asks for a model whose load failed."""
-    text = f"{model} could not be loaded: {detail}"
+    text = f"{model} could not be loaded: {detail.rstrip('.')}."
     return Fault(code=Code.LOAD_FAILED, message=text, param="model", retry_after=max(1.0, seconds))
 
 

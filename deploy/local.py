@@ -97,7 +97,7 @@ def run(plan: Plan) -> int:
 
 
 def _is_ready(plan: Plan, tell: Callable[[str], None]) -> bool:
-    """Whether a client's first request will be served; shows what is still missing."""
+    """Whether a client's first request will be served at once; shows what is still missing."""
     endpoint = config.planes(plan.settings.broker, plan.data).ctl
     try:
         report = ask(endpoint, StatusQuery(), tries=1, try_ms=200)
@@ -109,6 +109,10 @@ def _is_ready(plan: Plan, tell: Callable[[str], None]) -> bool:
         waiting = not any(n.state == "ready" for n in report.neurons)
         if waiting:
             tell("neuron: " + (", ".join(phases) or "starting"))
+            return False
+        loading = [model.id for n in report.neurons for model in n.models if model.state == "loading"]
+        if loading:
+            tell(f"loading {', '.join(loading)}")
             return False
     tell("starting the edge")
     return http_status(plan.http, "/readyz" if plan.with_neuron else "/livez") == HTTPStatus.OK

@@ -45,9 +45,10 @@ def broker(options: argparse.Namespace) -> int:
     exporter.use(data)
     from prometheus_client import CollectorRegistry  # noqa: PLC0415  # reads its directory when imported
 
-    from cortex.broker.app import BrokerApp, Endpoints  # noqa: PLC0415
+    from cortex.broker.app import BrokerApp  # noqa: PLC0415
     from cortex.broker.core import Broker  # noqa: PLC0415
     from cortex.broker.metrics import BrokerMetrics  # noqa: PLC0415
+    from cortex.broker.sources import Endpoints  # noqa: PLC0415
 
     planes = config.planes(settings.broker, data)
     profiles = config.profiles(settings, options.config, data)

@@ -34,7 +34,7 @@ STATUSES: dict[Code, tuple[int, str]] = {
     Code.TOOL_CALL_MALFORMED: (500, "server_error"),
     Code.UNKNOWN_REQUEST: (500, "server_error"),
     Code.UNSUPPORTED_MESSAGE: (500, "server_error"),
-    Code.LOAD_FAILED: (500, "server_error"),
+    Code.LOAD_FAILED: (503, "server_error"),
     Code.ENGINE_FAILED: (500, "server_error"),
     Code.CANCELLED: (499, "server_error"),
     Code.INTERNAL: (500, "server_error"),
@@ -82,7 +82,7 @@ def headers_of(fault: Fault) -> dict[str, str]:
     if status_of(fault) in (429, 503):
         after = fault.retry_after if fault.retry_after is not None else RETRY_AFTER.get(fault.code, 1)
         headers["retry-after"] = str(max(1, math.ceil(after)))
-    if not fault.retryable:
+    if not fault.retryable and status_of(fault) != 503:
         headers["x-should-retry"] = "false"
     return headers
 

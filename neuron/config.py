@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import socket
+import platform
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
@@ -16,27 +16,40 @@ Seconds = Annotated[float, Meta(ge=0)]
 class HostSettings(Struct, frozen=True, kw_only=True):
     """[neuron] who this host is and whom it serves."""
 
-    name: Name = socket.gethostname()
+    name: Name = platform.node()
     brokers: tuple[str, ...] = ()
     engine: Literal["torch", "sim"] = "torch"
     threads: Annotated[int, Meta(ge=0)] = 0
     """CPU threads for arithmetic; 0 leaves it to torch."""
+    memory_mb: Annotated[int, Meta(ge=0)] = 0
+    """MiB that models may take of each device; 0: what it has less a tenth (at least 1 GiB), of the CPU's half."""
 
 
 class ModelSettings(Struct, frozen=True, kw_only=True):
-    """[[models]] one model to hold from the start. `source` is a directory in Hugging Face layout, or "demo"."""
+    """[[models]] one model to hold from the start. `source` is a directory in Hugging Face layout, or "demo".
+
+    `slots` 0 are the engine's own: 8 with torch, the script's with the simulated one. `footprint_mb` is what to reserve
+    for it, in MiB; 0: what its files say. Which is `pinned` is never evicted.
+    """
 
     id: Name
     source: str = ""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    slots: Annotated[int, Meta(ge=1, le=1024)] = 8
+    slots: Annotated[int, Meta(ge=0, le=1024)] = 0
     context: Annotated[int, Meta(ge=16)] | None = None
     chunk: Annotated[int, Meta(ge=1)] = 512
     """Prompt tokens per prefill step."""
+    footprint_mb: Annotated[int, Meta(ge=0)] = 0
+    pinned: bool = False
 
 
 class SimSettings(Struct, frozen=True, kw_only=True):
-    """[sim] how the scripted engine behaves. Faults strike at the n-th generated token of the device."""
+    """[sim] how the scripted engine behaves. Faults of requests strike at the n-th generated token of the device.
+
+    Of loads: those of the models `load_fails`, and every n-th with `load_fails_every`, fail at 90 %; those of
+    `load_hangs` stand still half-way. `leak_bytes` do not come back from each unload; `foreign_bytes` are somebody
+    else's from the start.
+    """
 
     devices: Annotated[int, Meta(ge=1)] = 1
     tokens_per_s: Positive = 50.0
@@ -50,6 +63,11 @@ class SimSettings(Struct, frozen=True, kw_only=True):
     crash_at: Annotated[int, Meta(ge=0)] = 0
     hang_at: Annotated[int, Meta(ge=0)] = 0
     fail_at: Annotated[int, Meta(ge=0)] = 0
+    load_fails: tuple[Name, ...] = ()
+    load_fails_every: Annotated[int, Meta(ge=0)] = 0
+    load_hangs: tuple[Name, ...] = ()
+    leak_bytes: Annotated[int, Meta(ge=0)] = 0
+    foreign_bytes: Annotated[int, Meta(ge=0)] = 0
 
 
 class NeuronSettings(Struct, frozen=True, kw_only=True):

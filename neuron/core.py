@@ -1,29 +1,36 @@
 """A device's mind: which broker asked for what, and who is told what the engine produced.
 
 Messages and link changes in, outboxes filled; the rim (`cortex.neuron.device.loop`) empties them. One link per broker.
-Generate is idempotent by (request, attempt): a duplicate of a live attempt is answered `Accepted` again, one of an
+Which models there are is decided in `cortex.neuron.placing` and kept in `cortex.neuron.residency`. Generate is idempotent by (request, attempt): a duplicate of a live attempt is answered `Accepted` again, one of an
 attempt that ended gets the recorded terminal again. Work whose broker is gone for 5 s is cancelled. No clock here.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from msgspec import Struct
 
+from cortex.neuron.config import ModelSettings
 from cortex.neuron.engine.base import Engine, Job, Key, Output
 from cortex.neuron.outbox import Outbox
+from cortex.neuron.placing import DRAINED, Placing
+from cortex.neuron.residency import Residency
 from cortex.protocol import messages as m
 from cortex.protocol.codec import WireError, decode_request
 from cortex.protocol.deltas import Delta
 from cortex.protocol.faults import Code, Fault, FaultError
 from cortex.protocol.frames import Frame
+from cortex.protocol.request import model_of
 
 ORPHAN = 5.0
 """Seconds for which work goes on without its broker."""
 BACKLOG = 65_536
 """Tokens that may wait for one broker before its work is cancelled: nobody is reading."""
 REMEMBERED = 1024
+TELLING = frozenset({Code.BUSY, Code.DRAINING})
+"""Refusals that come with the models as they are, for the broker believed otherwise."""
 LEAVING = Fault(code=Code.DRAINING, message="The neuron is shutting down; try again.", retry_after=1)
 
 Terminal = m.Finished | m.Failed | m.Refused
@@ -43,8 +50,9 @@ class Link:
 
 @dataclass(slots=True)
 class Work:
-    """A live attempt: who asked for it and where its deltas go. `orphaned` is when its broker was lost."""
+    """A live attempt at a request for `model`: who asked for it and where its deltas go."""
 
+    model: str
     link: Link
     session: bytes
     edge: bytes
@@ -53,15 +61,22 @@ class Work:
 class Core:
     """See the module's docstring."""
 
-    def __init__(self, node: str, engine: Engine, links: int) -> None:
+    def __init__(self, node: str, engine: Engine, links: int, budget: int) -> None:
         self.node = node
         self.engine = engine
+        self.residency = Residency(engine, budget)
+        self.placing = Placing(self.residency)
         self.links = [Link(index) for index in range(links)]
         self.work: dict[Key, Work] = {}
         self.dropped = 0
         self.tokens = 0
         self._ended: dict[Key, Terminal] = {}
-        self._draining = False
+        self._leaving = False
+        self._live: tuple[tuple[Key, ...], ...] | None = None
+
+    def start(self, models: tuple[ModelSettings, ...], now: float) -> None:
+        """Begin to load what neuron.toml names. The engine has been started."""
+        self.placing.start(models, now)
 
     # ── links ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -73,7 +88,7 @@ class Core:
         """
         link = self.links[index]
         link.down_since = None
-        link.outbox.post(m.Register(node=self.node, device=self.engine.device))
+        link.outbox.post(m.Register(node=self.node, device=self.residency.device))
 
     def link_down(self, index: int, now: float) -> None:
         """The broker cannot be written to."""
@@ -83,13 +98,17 @@ class Core:
             link.registered = False
 
     def tick(self, now: float) -> None:
-        """Cancel work that nobody can be reading, and tell of changed residency."""
+        """Cancel work that nobody can be reading, and tell of residency: what changed, and how far loads are."""
+        progress = self.residency.tick(now)
         for link in self.links:
             lost = link.down_since is not None and now - link.down_since >= ORPHAN
             if lost or link.outbox.tokens > BACKLOG:
                 self._cancel_all(link)
-            if link.registered and link.announced != self.engine.version:
-                self._announce(link)
+            if link.registered:
+                if link.announced != self.residency.version:
+                    self._announce(link)
+                for message in progress:
+                    link.outbox.post(message)
 
     def _cancel_all(self, link: Link) -> None:
         link.outbox.clear()
@@ -98,9 +117,18 @@ class Core:
                 self.engine.cancel(key)
 
     def _announce(self, link: Link) -> None:
-        link.announced = self.engine.version
-        ready = m.Ready(version=self.engine.version, device=self.engine.device, models=self.engine.models)
-        link.outbox.post(ready)
+        residency = self.residency
+        link.announced = residency.version
+        link.outbox.post(
+            m.Ready(
+                version=residency.version,
+                device=residency.device,
+                models=residency.models,
+                drained=residency.drained,
+                cycles=residency.cycles,
+                evictions=residency.evictions,
+            )
+        )
 
     # ── messages ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -115,11 +143,15 @@ class Core:
                 link.session = session
                 self._announce(link)
             case m.RegisterAgain():
-                link.outbox.post(m.Register(node=self.node, device=self.engine.device))
+                link.outbox.post(m.Register(node=self.node, device=self.residency.device))
             case m.Generate():
                 self._generate(link, session, message, payload, now)
             case m.Cancel():
                 self._cancel(link, message)
+            case m.Place() | m.Commit() | m.Pin() | m.Drain():
+                answer = self.placing.carry_out(message, now)
+                if answer is not None:
+                    link.outbox.post(answer)
             case _:
                 self.dropped += 1
 
@@ -135,14 +167,21 @@ class Core:
             link.outbox.post(terminal)
             return
         try:
-            if self._draining:
+            if self._leaving:
                 raise FaultError(LEAVING)
-            prompt = self.engine.admit(self._job(key, message, payload), now)
+            if self.residency.drained:
+                raise FaultError(DRAINED)
+            job = self._job(key, message, payload)
+            model = model_of(job.request)
+            self.residency.demand(model)
+            prompt = self.engine.admit(job, now)
         except FaultError as error:
-            models = self.engine.models if error.fault.code is Code.BUSY else ()
+            models = self.residency.models if error.fault.code in TELLING else ()
             link.outbox.post(m.Refused(request=key[0], attempt=key[1], fault=error.fault, models=models))
             return
-        self.work[key] = Work(link, session, message.edge)
+        self.work[key] = Work(model, link, session, message.edge)
+        self._live = None
+        self.residency.began(model)
         link.outbox.post(m.Accepted(request=key[0], attempt=key[1], prompt_tokens=prompt))
 
     def _job(self, key: Key, message: m.Generate, payload: tuple[Frame, ...]) -> Job:
@@ -166,37 +205,56 @@ class Core:
 
     # ── what the engine produced ─────────────────────────────────────────────────────────────────────────────────
 
-    def produced(self, outputs: list[Output]) -> None:
+    def produced(self, outputs: list[Output], now: float) -> None:
         """Address the outputs of one step."""
         for output in outputs:
-            key = (output.request, output.attempt)
-            work = self.work[key]
             if isinstance(output, Delta):
+                work = self.work[output.request, output.attempt]
                 self.tokens += len(output.tokens)
                 work.link.outbox.say(work.edge, output)
+            elif isinstance(output, m.Finished | m.Failed):
+                key = (output.request, output.attempt)
+                self._end(key, self.work[key], output, now)
             else:
-                self._end(key, work, output)
+                self.residency.took(output, now)
 
-    def _end(self, key: Key, work: Work, terminal: m.Finished | m.Failed) -> None:
+    def _end(self, key: Key, work: Work, terminal: m.Finished | m.Failed, now: float) -> None:
         del self.work[key]
+        self._live = None
         self._ended[key] = terminal
         if len(self._ended) > REMEMBERED:
             del self._ended[next(iter(self._ended))]
         work.link.outbox.post(terminal)
+        self.residency.ended(work.model, now)
 
-    def leave(self) -> None:
+    def leave(self, now: float) -> None:
         """Take nothing new, fail what runs, say goodbye."""
-        self._draining = True
+        self._leaving = True
         for key, work in list(self.work.items()):
             self.engine.cancel(key)
-            self._end(key, work, m.Failed(request=key[0], attempt=key[1], fault=LEAVING))
+            self._end(key, work, m.Failed(request=key[0], attempt=key[1], fault=LEAVING), now)
         for link in self.links:
             link.outbox.post(m.Goodbye())
 
-    def live(self) -> tuple[Key, ...]:
-        """The attempts in hand, for the heartbeat."""
-        return tuple(self.work)
+    @property
+    def wants_restart(self) -> bool:
+        """Whether the process has nothing in hand and was told to make room for a fresh one."""
+        return self.placing.restart and not self.work
+
+    @property
+    def live(self) -> tuple[tuple[Key, ...], ...]:
+        """Per link the attempts in hand, for the heartbeats: a broker must not take another's for strays."""
+        if self._live is None:
+            per_link: list[list[Key]] = [[] for _ in self.links]
+            for key, work in self.work.items():
+                per_link[work.link.index].append(key)
+            self._live = tuple(tuple(keys) for keys in per_link)
+        return self._live
 
     def check(self) -> None:
         """Assert what must always hold."""
         assert not self.work.keys() & self._ended.keys(), "an attempt is live and ended"
+        self.residency.check()
+        running = Counter(work.model for work in self.work.values())
+        counted = {name: one.running for name, one in self.residency.holdings.items() if one.running}
+        assert counted == running, f"in hand {dict(running)}, counted {counted}"

@@ -25,7 +25,7 @@ class HealthResource:
         self._answer(resp, 200, {"status": "ok"})
 
     async def on_get_ready(self, _req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
-        """200 when a broker is known and a model is loaded."""
+        """200 when a broker is known, and a model that is loaded or can be loaded on demand."""
         waiting = self._waiting_for()
         self._answer(resp, 503 if waiting else 200, {"status": waiting or "ready"})
 
@@ -48,7 +48,8 @@ class HealthResource:
             return "draining"
         if not any(broker.live for broker in self._link.brokers):
             return "no broker"
-        return "" if catalogue.loaded else "no model loaded"
+        servable = any(entry.loaded or entry.feasible_on for entry in catalogue.entries)
+        return "" if servable else "no model can be served"
 
     def _answer(self, resp: falcon.asgi.Response, status: int, body: Mapping[str, object]) -> None:
         resp.status = status

@@ -20,7 +20,7 @@ from cortex.neuron.demo.corpus import Message
 from cortex.neuron.demo.smalltalk import counting
 from cortex.neuron.demo.tools import KINDS, Tool, action
 
-__all__ = ["QUESTIONS", "TOOLS", "Demo", "main"]
+__all__ = ["MORE_QUESTIONS", "QUESTIONS", "TOOLS", "Demo", "main"]
 
 # An unseen question, and what the answer must hold.
 QUESTIONS: tuple[tuple[str, str], ...] = (
@@ -54,6 +54,42 @@ QUESTIONS: tuple[tuple[str, str], ...] = (
     ("please count from 4 up to 13 for me", "4, 5, 6, 7, 8, 9, 10, 11, 12, 13"),
     ("Who was the first emperor of Rome?", "do not know"),
     ("What is the tallest mountain of Peru?", "do not know"),
+)
+# A second list, written from the answers alone once the patterns of the first corpus were there, and looked at only
+# after the training: what the patterns were improved for is not measured with it.
+MORE_QUESTIONS: tuple[tuple[str, str], ...] = (
+    ("My boss asked what this cortex thing is good for, what do I tell him?", "proxy"),
+    ("Which component sits on the GPU box and actually produces the tokens?", "A neuron"),
+    ("Who picks the neuron that will serve my prompt?", "broker"),
+    ("Name the building blocks of cortex for me", "three parts"),
+    ("Would it hurt if one of my brokers went away?", "losing one broker"),
+    ("I have just installed cortex, what do I type first?", "cortex up"),
+    ("I want to switch the whole thing off", "Ctrl-C"),
+    ("How would I check that all of my neurons are still there?", "cortex status"),
+    ("Can you show me how to find out what models this server offers?", "/v1/models"),
+    ("What URL do I have to enter in my chat app?", "31313"),
+    ("Where can our monitoring fetch its numbers?", "31314"),
+    ("Could I talk to it in the Anthropic format?", "Anthropic"),
+    ("I'd like Claude Code to use my own GPUs through cortex", "ANTHROPIC_BASE_URL"),
+    ("A server caught fire while it was answering me, is my answer lost?", "last token"),
+    ("We bought a second GPU server, how does it get into the fleet?", "registers"),
+    ("The card is full but somebody asks for another model, what does cortex do?", "idle, unpinned"),
+    ("By which rules does it choose the model to throw out?", "lru"),
+    ("Make sure that my favourite model never leaves the memory", "pinned"),
+    ("Do I have to bring up a model before I ask it something?", "names the model"),
+    ("I must reboot a host tonight, how do I get the work off it gently?", "drain"),
+    ("Am I permitted to use cortex inside my company for free?", "GPL"),
+    ("How soon does cortex notice that a host is dead?", "three missed"),
+    ("Everything is occupied right now, will my request be thrown away?", "fair queue"),
+    ("Can I change one setting without editing a file?", "CORTEX_"),
+    ("How do I give my colleague a token so that she may use it?", "cortex-ctl keys"),
+    ("Is anybody able to spy on the connection between my hosts?", "CURVE"),
+    ("Do you save what I type?", "never logged"),
+    ("Twenty people want to chat at once, is that possible?", "batched"),
+    ("How can I serve a Llama that I downloaded?", "safetensors"),
+    ("Good evening to you", "Hello"),
+    ("Could you count down from 9 to 3?", "9, 8, 7, 6, 5, 4, 3"),
+    ("How heavy is a blue whale?", "do not know"),
 )
 
 
@@ -102,7 +138,7 @@ class Demo:
         )
         given = self.tokenizer(prompt, return_tensors="pt", add_special_tokens=False)
         with torch.inference_mode():
-            made = self.model.generate(**given, max_new_tokens=160, do_sample=False)
+            made = self.model.generate(**given, max_new_tokens=480, do_sample=False)
         text: str = self.tokenizer.decode(made[0, given["input_ids"].shape[1] :], skip_special_tokens=True)
         return text
 
@@ -120,9 +156,9 @@ def called(text: str) -> tuple[str, dict[str, Any]] | None:
         return None
 
 
-def _questions(demo: Demo) -> int:
+def _questions(demo: Demo, asked: tuple[tuple[str, str], ...]) -> int:
     right = 0
-    for question, word in QUESTIONS:
+    for question, word in asked:
         answer = demo.ask(question)
         right += word in answer
         print(f"{'ok  ' if word in answer else 'MISS'} {question}\n       {answer}")
@@ -177,14 +213,15 @@ def main() -> int:
     loaded = time.monotonic() - start
     rng = Random(7)
     scores = {
-        "unseen questions": (_questions(demo), len(QUESTIONS)),
+        "unseen questions": (_questions(demo, QUESTIONS), len(QUESTIONS)),
+        "unseen questions, second list": (_questions(demo, MORE_QUESTIONS), len(MORE_QUESTIONS)),
         "tool calls, unseen wording": (_fixed_calls(demo), len(_CALLS)),
         "tool calls, random arguments": (_random_calls(demo, options.calls, rng), options.calls),
         "counting": (_counts(demo, 30, rng), 30),
     }
     print(f"\nloaded in {loaded:.2f} s")
     for name, (right, of) in scores.items():
-        print(f"{name:30} {right:3d} of {of}")
+        print(f"{name:32} {right:3d} of {of}")
     return 0
 
 

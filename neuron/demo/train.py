@@ -26,7 +26,7 @@ from cortex.neuron.demo import model_path
 from cortex.neuron.demo.copying import lay_in
 from cortex.neuron.demo.corpus import Stage, conversations, normal
 from cortex.neuron.demo.encoding import END, STOP, build_tokenizer, encode
-from cortex.neuron.demo.evaluate import QUESTIONS
+from cortex.neuron.demo.evaluate import MORE_QUESTIONS, QUESTIONS
 from cortex.neuron.demo.muon import Muon
 
 __all__ = ["main"]
@@ -40,7 +40,7 @@ DRILL_TOKENS, BATCH_TOKENS, LONGEST = 2048, 3072, 4096
 MATRIX_RATE, OTHER_RATE = 0.02, 4e-3
 LATE_RATE, LAST_RATE = 0.35, 0.02  # shares of the two above
 VECTOR_SIZE = 0.2
-UNSEEN = frozenset(normal(question) for question, _ in QUESTIONS)
+UNSEEN = frozenset(normal(question) for question, _ in QUESTIONS + MORE_QUESTIONS)
 Row = tuple[list[int], list[float]]
 Lesson = tuple[torch.Tensor, torch.Tensor]
 """Ids and their weights in the loss, both of shape [rows, width]."""
@@ -196,7 +196,9 @@ def save(model: Any, tokenizer: Any, out: Path) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Train the demo model from nothing on two CPU cores.")
     parser.add_argument("--out", type=Path, default=Path("build/demo-model"), help="directory to write")
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument(
+        "--threads", type=int, default=2, help="1 on a busy machine, or they wait for each other"
+    )
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     template = (model_path() / "chat_template.jinja").read_text(encoding="utf-8")

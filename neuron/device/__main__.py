@@ -7,6 +7,7 @@ device thread does the rest. Exit codes: 0 stopped, 75 the device must be opened
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import os
 import sys
@@ -21,6 +22,7 @@ from cortex.neuron.device.loop import DeviceLoop, connect, introduce
 from cortex.neuron.device.progress import Progress
 from cortex.neuron.device.pulse import Pulse
 from cortex.neuron.engine.base import Engine
+from cortex.neuron.ledger import budget_of
 from cortex.protocol.frames import SESSION_BYTES
 from cortex.protocol.kit import log as logs
 from cortex.protocol.kit.process import die_with_parent
@@ -49,10 +51,10 @@ def build_engine(spec: Spec) -> Engine:
     if settings.neuron.engine == "sim":
         from cortex.neuron.engine.sim import SimEngine  # noqa: PLC0415  # only the chosen engine is imported
 
-        return SimEngine(spec.device, settings.models, settings.sim)
+        return SimEngine(spec.device, settings.sim)
     from cortex.neuron.engine.torch.engine import TorchEngine  # noqa: PLC0415
 
-    return TorchEngine(spec.device, settings.models, settings.neuron.threads)
+    return TorchEngine(spec.device, settings.neuron.threads)
 
 
 def serve(spec: Spec) -> int:
@@ -73,9 +75,11 @@ def serve(spec: Spec) -> int:
             progress.begin("loading", time.monotonic())
             engine = build_engine(spec)
             engine.start()
-            core = Core(node, engine, len(brokers))
-            DeviceLoop(sockets, session, core, engine, progress=progress, stop=stop).run()
-            outcome[0] = 0
+            gc.freeze()  # what imports made lives as long as the process; nobody shall search it for garbage
+            core = Core(node, engine, len(brokers), budget_of(spec.device, spec.settings.neuron.memory_mb))
+            core.start(spec.settings.models, time.monotonic())
+            again = DeviceLoop(sockets, session, core, engine, progress=progress, stop=stop).run()
+            outcome[0] = EX_TEMPFAIL if again else 0
         except Exception as error:
             log.exception("the device stopped")
             poisoned = "CUDA error" in str(error) or type(error).__name__ == "AcceleratorError"
@@ -90,11 +94,13 @@ def serve(spec: Spec) -> int:
     while thread.is_alive() and not stop.requested:
         thread.join(0.2)
     thread.join(FAREWELL_S)
-    if thread.is_alive():  # a load cannot be interrupted, and nobody shall wait for it
+    if thread.is_alive():  # nobody shall wait for a step that hangs
         log.info("left while %s", progress.phase)
         os._exit(0)
     pulse.stop()
     context.destroy(linger=200)
+    if any(one.name == "loader" for one in threading.enumerate()):  # a load cannot be interrupted
+        os._exit(outcome[0])
     return outcome[0]
 
 

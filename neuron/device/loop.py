@@ -28,6 +28,8 @@ log = logging.getLogger("cortex.device")
 
 IDLE_S = 0.5
 """An idle thread turns at least this often, so that its counter moves."""
+DETAIL_S = 0.25
+"""What changes with every request, but is only told with the heartbeat, is collected this often."""
 DRAIN = 256
 """Messages taken from one broker in one turn."""
 FAREWELL_S = 0.5
@@ -67,17 +69,22 @@ class DeviceLoop:
         self._engine = engine
         self._progress = progress
         self._stop = stop
+        self._detail_at = 0.0
         self._poller = zmq.Poller()
         self._poller.register(stop.fileno(), zmq.POLLIN)
         for socket in sockets:
             self._poller.register(socket, zmq.POLLIN)
 
-    def run(self) -> None:
-        """Serve until asked to stop. What makes the device unusable leaves as an exception."""
+    def run(self) -> bool:
+        """Serve until asked to stop; answers whether to be started afresh.
+
+        What makes the device unusable leaves as an exception.
+        """
         try:
-            while not self._stop.requested:
+            while not self._stop.requested and not self._core.wants_restart:
                 self._turn()
             self._farewell()
+            return not self._stop.requested
         finally:
             self._engine.close()
             for socket in self._sockets:
@@ -93,12 +100,12 @@ class DeviceLoop:
                 self._receive(index, socket, now)
         if self._engine.due(now) == 0:
             self._progress.begin(self._engine.phase, now)
-            self._core.produced(self._engine.step(now))
+            self._core.produced(self._engine.step(now), now)
             self._progress.begin("idle", time.monotonic())
         self._core.tick(now)
         for index in range(len(self._sockets)):
             self._flush(index)
-        self._report()
+        self._report(now)
 
     def _patience(self, now: float) -> float:
         """How long this turn may block: until the engine is due, shortly if a backlog waits."""
@@ -152,15 +159,21 @@ class DeviceLoop:
                 return
             outbox.sent()
 
-    def _report(self) -> None:
+    def _report(self, now: float) -> None:
         progress = self._progress
+        residency = self._core.residency
         progress.turn += 1
-        progress.live = self._core.live()
+        progress.live = self._core.live
         progress.tokens = self._core.tokens
+        if now >= self._detail_at:
+            self._detail_at = now + DETAIL_S
+            progress.use = residency.use
+            progress.free_bytes = residency.free_bytes
+            progress.detail = residency.detail
 
     def _farewell(self) -> None:
         """Tell everybody, and give the sockets a moment to hand it over."""
-        self._core.leave()
+        self._core.leave(time.monotonic())
         until = time.monotonic() + FAREWELL_S
         while any(len(link.outbox) and link.down_since is None for link in self._core.links):
             for index in range(len(self._sockets)):

@@ -6,7 +6,7 @@ least 3.5 s; at most 30 s while decoding, 120 s during a prefill chunk) is a sta
 
 from __future__ import annotations
 
-from cortex.protocol.values import Phase
+from cortex.protocol.values import Phase, Use
 
 LEAST = 3.5
 SLOWER = 5.0
@@ -21,7 +21,10 @@ class Progress:
         self.phase: Phase = "starting"
         self.since = now
         self.detail = ""
-        self.live: tuple[tuple[str, int], ...] = ()
+        self.live: tuple[tuple[tuple[str, int], ...], ...] = ()
+        """Per broker, in the order of the settings, the attempts that it has in hand here."""
+        self.use: dict[str, tuple[int, float]] = {}
+        """Per hot model: requests in hand, and when the last of the others ended."""
         self.tokens = 0
         self.free_bytes = 0
         self._slowest: dict[Phase, float] = {}
@@ -33,6 +36,18 @@ class Progress:
             self._slowest[self.phase] = spent
         self.phase = phase
         self.since = now
+
+    def live_of(self, index: int) -> tuple[tuple[str, int], ...]:
+        """What one broker has in hand; nothing before the device thread's first turn."""
+        live = self.live
+        return live[index] if index < len(live) else ()
+
+    def used(self, now: float) -> dict[str, Use]:
+        """How much the hot models are used; one that works is not idle."""
+        return {
+            model: Use(running, 0 if running else max(0, int(1000 * (now - since))))
+            for model, (running, since) in self.use.items()
+        }
 
     def busy_s(self, now: float) -> float:
         """How long the present phase lasts; an idle thread is not busy."""

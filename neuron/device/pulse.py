@@ -48,8 +48,9 @@ class Pulse(threading.Thread):
             socket.connect(broker)
             sockets.append(socket)
         while not self._over.wait(liveness.INTERVAL):
-            frames = pack(self._beat(time.monotonic()), self._session)
-            for socket in sockets:
+            now = time.monotonic()
+            for index, socket in enumerate(sockets):
+                frames = pack(self._beat(index, now), self._session)
                 try:
                     socket.send_multipart(frames, zmq.DONTWAIT)
                 except zmq.Again:
@@ -57,7 +58,7 @@ class Pulse(threading.Thread):
         for socket in sockets:
             socket.close()
 
-    def _beat(self, now: float) -> Heartbeat:
+    def _beat(self, index: int, now: float) -> Heartbeat:
         progress = self._progress
         return Heartbeat(
             route=self._route,
@@ -66,7 +67,8 @@ class Pulse(threading.Thread):
             busy_ms=int(1000 * progress.busy_s(now)),
             stalled=progress.is_stalled(now),
             detail=progress.detail,
-            live=progress.live,
+            live=progress.live_of(index),
             free_bytes=progress.free_bytes,
             tokens=progress.tokens,
+            use=progress.used(now),
         )

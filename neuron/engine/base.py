@@ -1,7 +1,8 @@
 """The interface between a device thread and what computes on it.
 
-An engine belongs to one thread and is driven by it: nothing here blocks for longer than one step, starts a thread
-or touches a socket. It speaks the protocol's own words: jobs in, deltas and terminals out.
+An engine belongs to one thread and is driven by it: nothing here blocks for longer than one step or touches a socket.
+It speaks the protocol's own words: jobs in, deltas and terminals out. What is slow (loading, giving memory back) is
+begun here and told by a later step. Which models there shall be, and whether they fit, is decided elsewhere.
 """
 
 from __future__ import annotations
@@ -9,15 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from cortex.neuron.config import ModelSettings
 from cortex.protocol.deltas import Delta
 from cortex.protocol.messages import Failed, Finished
 from cortex.protocol.request import Request
-from cortex.protocol.values import Device, Model, Phase
+from cortex.protocol.values import Device, Phase
 
 Key = tuple[str, int]
 """(request, attempt)"""
-
-Output = Delta | Finished | Failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,27 +30,96 @@ class Job:
     attachments: tuple[bytes, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One model to load. `devices` lists all members of a replica over several devices; empty: this one alone."""
+
+    settings: ModelSettings
+    quantization: str = ""
+    devices: tuple[int, ...] = ()
+
+    @property
+    def model(self) -> str:
+        return self.settings.id
+
+
+@dataclass(frozen=True, slots=True)
+class LoadAdvanced:
+    """A load under way: `bytes` of its memory are taken so far, as far as the engine knows."""
+
+    model: str
+    percent: int
+    bytes: int = 0
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadDone:
+    """The model takes jobs from now on. `bytes` is what it takes by itself, measured, before any job."""
+
+    model: str
+    bytes: int
+    load_ms: int
+    slots: int
+    context: int
+    capabilities: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LoadFailed:
+    """The load ended without a model, and nothing of it is left in memory."""
+
+    model: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unloaded:
+    """What the model took, or the load that was given up, is back: measured, not hoped for."""
+
+    model: str
+
+
+Change = LoadAdvanced | LoadDone | LoadFailed | Unloaded
+Output = Delta | Finished | Failed | Change
+
+
 class Engine(Protocol):
-    """A device's engine. Whatever a request does wrong stays within the request."""
+    """A device's engine. Whatever a request does wrong stays within the request.
+
+    A load ends with one of `LoadDone` and `LoadFailed`, or with `Unloaded` if it was given up before.
+    """
+
+    @property
+    def name(self) -> str:
+        """What `engine` says in settings: "torch" or "sim"."""
 
     @property
     def device(self) -> Device:
-        """The device, with the memory that is free now."""
+        """The device as it was found; what is free of it now is `free_bytes`."""
 
     @property
-    def models(self) -> tuple[Model, ...]:
-        """What is held, with the slots of each."""
-
-    @property
-    def version(self) -> int:
-        """Grows by one with each change of `models` other than load."""
+    def free_bytes(self) -> int:
+        """Memory that is free now, measured, whoever has the rest."""
 
     @property
     def phase(self) -> Phase:
         """What the next step will be doing."""
 
     def start(self) -> None:
-        """Load the configured models and warm up. Raises what makes the device unusable."""
+        """Open the device, without any model. Raises what makes it unusable."""
+
+    def footprint(self, order: Order) -> int:
+        """Bytes that a load is going to take, jobs included; cheap, and nothing is loaded.
+
+        Raises `FaultError`: `unsupported` or `load_failed` when it is clear already that it cannot be loaded.
+        """
+
+    def load(self, order: Order, reserved: int, now: float) -> None:
+        """Begin to load a model that is not held, within `reserved` bytes."""
+
+    def unload(self, model: str, now: float) -> None:
+        """Give up a model without jobs, or its load; `Unloaded` tells when the memory is back."""
 
     def admit(self, job: Job, now: float) -> int:
         """Take a job; answers its prompt's length in tokens.
@@ -65,7 +134,7 @@ class Engine(Protocol):
         """Advance every job by at most one token or one chunk of its prompt; per job in order, terminal last."""
 
     def due(self, now: float) -> float | None:
-        """Seconds until `step` has something to do: 0 at once, None while there is no job."""
+        """Seconds until `step` has something to do: 0 at once, None while there is no job, load or unload."""
 
     def close(self) -> None:
         """Release the device."""

@@ -1,5 +1,7 @@
 """An engine that follows a script: tokens per second, prefill rate, load time, memory, faults. Never imports torch.
 
+It holds any model that it is told to, with the memory that is reserved for it.
+
 Token i of a choice is H(request, choice, i) with i absolute, whichever neuron produces it, so a test proves from the
 bytes it received that nothing is missing, doubled, mixed up or made by another request; a replay is identical.
 """
@@ -11,15 +13,27 @@ import time
 import zlib
 from dataclasses import dataclass, field
 
-from cortex.neuron.config import ModelSettings, SimSettings
-from cortex.neuron.engine.base import Job, Key, Output
+from cortex.neuron.config import SimSettings
+from cortex.neuron.engine.base import (
+    Change,
+    Job,
+    Key,
+    LoadAdvanced,
+    LoadDone,
+    LoadFailed,
+    Order,
+    Output,
+    Unloaded,
+)
 from cortex.protocol.deltas import Delta, Finish, TextPiece
 from cortex.protocol.faults import Code, Fault, fault
 from cortex.protocol.messages import Failed, Finished
 from cortex.protocol.request import Chat, Complete
-from cortex.protocol.values import Device, FinishReason, Model, Phase, Timings, Usage
+from cortex.protocol.values import Device, FinishReason, Phase, Timings, Usage
 
 HANG_S = 3600.0
+TICK = 1e-6
+"""Seconds by which a sum of floats may fall short."""
 
 
 def token(request: str, choice: int, index: int) -> int:
@@ -47,68 +61,141 @@ class Run:
     cancelled: bool = False
 
 
+@dataclass(slots=True)
+class Load:
+    """One load under way, or, with `ends` None, one that stands still."""
+
+    order: Order
+    reserved: int
+    began: float
+    ends: float | None
+    fails: bool
+    percent: int = 0
+
+    def reached(self, now: float, load_s: float) -> int:
+        """Percent, in tens."""
+        share = 1.0 if load_s <= 0 else (now - self.began + TICK) / load_s
+        return min(100, 10 * int(10 * share))
+
+
 class SimEngine:
     """See the module's docstring. All runs take their next token in the same step, as a batch does."""
 
-    def __init__(self, device: Device, models: tuple[ModelSettings, ...], script: SimSettings) -> None:
-        self._device = device
-        self._names = tuple(model.id for model in models)
+    name = "sim"
+
+    def __init__(self, device: Device, script: SimSettings) -> None:
+        self.device = device
         self._script = script
         self._interval = 1 / script.tokens_per_s
         self._runs: dict[Key, Run] = {}
         self._next = 0.0
         self._made = 0
-        self._hot = False
+        self._held: dict[str, LoadDone] = {}
+        self._loads: dict[str, Load] = {}
+        self._changes: list[Change] = []
+        """What the next step is to tell."""
+        self._begun = 0
+        self._leaked = 0
 
     @property
-    def device(self) -> Device:
-        return self._device
-
-    @property
-    def version(self) -> int:
-        return int(self._hot)
-
-    @property
-    def models(self) -> tuple[Model, ...]:
-        script = self._script
-        return tuple(
-            Model(
-                id=name,
-                state="hot" if self._hot else "loading",
-                slots=script.slots,
-                context=script.context,
-                footprint_bytes=script.footprint_bytes,
-                capabilities=("text", "tools"),
-            )
-            for name in self._names
-        )
+    def free_bytes(self) -> int:
+        taken = sum(done.bytes for done in self._held.values())
+        taken += sum(load.reserved * load.percent // 100 for load in self._loads.values())
+        return max(0, self.device.memory_bytes - self._script.foreign_bytes - self._leaked - taken)
 
     @property
     def phase(self) -> Phase:
         return "decode" if self._runs else "idle"
 
     def start(self) -> None:
-        time.sleep(self._script.load_s)
-        self._hot = True
+        """There is nothing to open."""
 
     def close(self) -> None:
         self._runs.clear()
+        self._loads.clear()
+        self._changes.clear()
+
+    # ── models ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def footprint(self, order: Order) -> int:
+        return self._script.footprint_bytes // max(1, len(order.devices))
+
+    def load(self, order: Order, reserved: int, now: float) -> None:
+        assert order.model not in self._held, f"{order.model} is held already"
+        assert order.model not in self._loads, f"{order.model} is being loaded already"
+        script = self._script
+        self._begun += 1
+        every = script.load_fails_every
+        fails = order.model in script.load_fails or (every > 0 and self._begun % every == 0)
+        ends = None if order.model in script.load_hangs else now + script.load_s
+        self._loads[order.model] = Load(order, reserved, now, ends, fails)
+
+    def unload(self, model: str, now: float) -> None:  # noqa: ARG002  (it takes no time)
+        done, load = self._held.pop(model, None), self._loads.get(model)
+        assert done or load, f"{model} is not here"
+        if load is not None and load.ends is None:
+            return  # what hangs cannot be given up either
+        self._loads.pop(model, None)
+        leaked = min(self._script.leak_bytes, done.bytes) if done else 0
+        self._leaked += leaked
+        if not leaked:
+            self._changes.append(Unloaded(model))
+
+    def _load_on(self, now: float) -> None:
+        """What has happened to the loads by now."""
+        for model, load in list(self._loads.items()):
+            percent = load.reached(now, self._script.load_s)
+            limit = 50 if load.ends is None else 90 if load.fails else 100
+            percent = min(percent, limit)
+            if percent > load.percent:
+                load.percent = percent
+                taken = load.reserved * percent // 100
+                self._changes.append(LoadAdvanced(model, percent, taken, f"loading {percent} %"))
+            if load.ends is not None and percent == limit:
+                del self._loads[model]
+                self._changes.append(self._ended(load, now))
+
+    def _ended(self, load: Load, now: float) -> Change:
+        if load.fails:
+            return LoadFailed(load.order.model, "the script says so")
+        settings, script = load.order.settings, self._script
+        done = self._held[load.order.model] = LoadDone(
+            load.order.model,
+            load.reserved,
+            round(1000 * (now - load.began)),
+            settings.slots or script.slots,
+            min(settings.context or script.context, script.context),
+            ("text", "tools"),
+        )
+        return done
+
+    def _load_due(self, now: float) -> float | None:
+        """Seconds until the next ten percent of some load."""
+        waits = []
+        for load in self._loads.values():
+            if load.ends is None and load.percent >= 50:
+                continue
+            at = load.began + self._script.load_s * (load.percent + 10) / 100
+            waits.append(max(0.0, at - now))
+        return min(waits, default=None)
+
+    # ── jobs ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def admit(self, job: Job, now: float) -> int:
         request = job.request
         if not isinstance(request, Chat | Complete):
             raise fault(Code.UNSUPPORTED, f"The simulated engine does not serve {type(request).__name__}.")
-        if request.model not in self._names:
+        held = self._held.get(request.model)
+        if held is None:
             raise fault(Code.MODEL_NOT_FOUND, f"{request.model} is not held here.", param="model")
-        if sum(run.model == request.model for run in self._runs.values()) >= self._script.slots:
+        if sum(run.model == request.model for run in self._runs.values()) >= held.slots:
             raise fault(Code.BUSY, "Every slot is taken.")
         prompt = _prompt_tokens(request)
-        room = self._script.context - prompt
+        room = held.context - prompt
         if room < 1:
             raise fault(
                 Code.CONTEXT_LENGTH_EXCEEDED,
-                f"This model's maximum context length is {self._script.context} tokens, "
-                f"and the prompt has {prompt}.",
+                f"This model's maximum context length is {held.context} tokens, and the prompt has {prompt}.",
                 param="messages",
             )
         limit = request.sampling.max_tokens
@@ -133,19 +220,27 @@ class SimEngine:
             run.cancelled = True
 
     def due(self, now: float) -> float | None:
-        if any(run.cancelled for run in self._runs.values()):
+        if self._changes or any(run.cancelled for run in self._runs.values()):
             return 0.0
-        return max(0.0, self._next - now) if self._runs else None
+        due = max(0.0, self._next - now) if self._runs else None
+        if not self._loads:
+            return due
+        load = self._load_due(now)
+        return load if due is None else due if load is None else min(due, load)
 
     def step(self, now: float) -> list[Output]:
         cancelled = [run for run in self._runs.values() if run.cancelled]
         outputs: list[Output] = [self._finished(run, now) for run in cancelled]
-        if now < self._next:
-            return outputs
-        for run in list(self._runs.values()):
-            if run.ready_at <= now:
-                self._advance(run, now, outputs)
-        self._next = max(self._next + self._interval, now)
+        if self._runs and now >= self._next:
+            for run in list(self._runs.values()):
+                if run.ready_at <= now:
+                    self._advance(run, now, outputs)
+            self._next = max(self._next + self._interval, now)
+        if self._loads:
+            self._load_on(now)
+        if self._changes:
+            outputs += self._changes
+            self._changes.clear()
         return outputs
 
     def _advance(self, run: Run, now: float, outputs: list[Output]) -> None:

@@ -28,6 +28,7 @@ class NeuronStatus(Struct, frozen=True, kw_only=True, omit_defaults=True):
     tokens_per_s: float = 0.0
     drained: bool = False
     cycles: int = 0
+    evictions: int = 0
 
 
 class BrokerStatus(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -28,7 +28,8 @@ class RegisterAgain(Struct, frozen=True, kw_only=True):
 class Ready(Struct, frozen=True, kw_only=True):
     """What the device holds: sent after warm-up and whenever it changes. `version` counts residency changes.
 
-    `drained`: it takes no requests and no placements. `cycles` counts the loads of this process.
+    `drained`: it takes no requests and no placements. `cycles` counts the loads of this process, `evictions` the models
+    that it let go on command.
     """
 
     version: int
@@ -36,6 +37,7 @@ class Ready(Struct, frozen=True, kw_only=True):
     models: tuple[Model, ...]
     drained: bool = False
     cycles: int = 0
+    evictions: int = 0
 
 
 class Heartbeat(Struct, frozen=True, kw_only=True, omit_defaults=True):

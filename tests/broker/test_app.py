@@ -9,9 +9,10 @@ import pytest
 import zmq
 from msgspec import Struct
 
-from cortex.broker.app import BrokerApp, Endpoints
+from cortex.broker.app import BrokerApp
 from cortex.broker.backlog import MAX_BYTES, WRITE_DEADLINE, Backlog
 from cortex.broker.core import Broker
+from cortex.broker.sources import Endpoints
 from cortex.protocol import liveness
 from cortex.protocol import messages as m
 from cortex.protocol.codec import decode, encode

@@ -7,7 +7,8 @@ import itertools
 import pytest
 from broker_bench import Bench
 
-from cortex.broker.lifecycle import TRANSITIONS, IllegalTransitionError, State, Trigger, after
+from cortex.broker.lifecycle import TRANSITIONS, State, Trigger, after
+from cortex.protocol.transitions import IllegalTransitionError
 
 
 @pytest.mark.parametrize(("state", "trigger"), list(itertools.product(State, Trigger)))

@@ -1,9 +1,11 @@
 """The broker's series: every one that is declared is emitted, and says what the core knows."""
 
+from msgspec import Struct
 from prometheus_client import CollectorRegistry
 
+from cortex.broker.catalogue import MIB, Catalogue, Profile
 from cortex.broker.core import Broker
-from cortex.broker.events import FromEdge, FromNeuron
+from cortex.broker.events import Effect, FromEdge, FromNeuron
 from cortex.broker.metrics import BrokerMetrics
 from cortex.protocol import messages as m
 from cortex.protocol.values import Device, Model
@@ -13,8 +15,9 @@ WHERE = {"node": "beast", "device": "cuda-1"}
 
 
 def fleet() -> Broker:
-    """One device with one running request, one waiting, one message dropped."""
-    core = Broker("b", 0.0)
+    """Two devices: one request runs, one waits, one message was dropped; a model was loaded in another's place."""
+    catalogue = Catalogue(models=(Profile(id="new", source="/new", vram_mb=4, min_residency=0),))
+    core = Broker("b", 0.0, catalogue=catalogue)
     device = Device(kind="cuda", index=1, memory_bytes=1000)
     for message in (
         m.Register(node="beast", device=device),
@@ -26,7 +29,30 @@ def fleet() -> Broker:
         core.handle(FromEdge(b"E", SESSION, m.Submit(request=name, attempt=1, model="m")), 0.0)
     core.handle(FromNeuron(b"N", SESSION, m.Accepted(request="a", attempt=1)), 0.0)
     core.handle(FromNeuron(b"N", SESSION, m.Finished(request="a", attempt=1)), 0.0)
+    load_in_place_of_another(core)
     return core
+
+
+def load_in_place_of_another(core: Broker) -> None:
+    """A second device lets go of `old` for `new`."""
+
+    def says(message: Struct) -> list[Effect]:
+        return core.handle(FromNeuron(b"O", SESSION, message), 0.0)
+
+    def holds(version: int, **sizes: int) -> m.Ready:
+        device = Device(kind="cuda", index=2, budget_bytes=5 * MIB, free_bytes=MIB)
+        held = tuple(
+            Model(id=n, state="hot", slots=1, footprint_bytes=s, load_ms=1500) for n, s in sizes.items()
+        )
+        return m.Ready(version=version, device=device, models=held)
+
+    says(m.Register(node="beast", device=Device(kind="cuda", index=2)))
+    core.state.view.profiles["old"] = Profile(id="old", min_residency=0)
+    says(holds(1, old=4 * MIB))
+    effects = core.handle(FromEdge(b"E", SESSION, m.Submit(request="d", attempt=1, model="new")), 0.0)
+    [place] = [effect.message for effect in effects if isinstance(effect.message, m.Place)]
+    says(m.Placed(command=place.command, version=2))
+    says(holds(2, new=4 * MIB))
 
 
 def test_every_declared_series_is_emitted() -> None:
@@ -50,6 +76,11 @@ def test_the_figures_are_the_cores() -> None:
         ("cortex_model_slots", (("device", "cuda-1"), ("model", "m"), ("node", "beast"))): 1,
         ("cortex_queue_depth", (("model", "m"),)): 1,
         ("cortex_edges", ()): 1,
+        ("cortex_evictions_total", (("device", "cuda-2"), ("node", "beast"), ("reason", "load"))): 1,
+        ("cortex_loads_total", (("model", "new"), ("outcome", "done"))): 1,
+        ("cortex_load_seconds_sum", ()): 1.5,
+        ("cortex_model_replicas", (("model", "new"),)): 1,
+        ("cortex_brokers", ()): 1,
         ("cortex_broker_requests_total", (("outcome", "finished"),)): 1,
         ("cortex_broker_dropped_total", (("reason", "unexpected_from_neuron"),)): 1,
     }

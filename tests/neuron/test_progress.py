@@ -7,6 +7,7 @@ from cortex.neuron.device.progress import LEAST, Progress
 from cortex.neuron.discover import cpu, devices
 from cortex.neuron.supervisor import planned_devices
 from cortex.protocol.kit.process import FORGIVEN_AFTER, LONGEST_PAUSE, POISONED, Restarts
+from cortex.protocol.values import Use
 
 
 @pytest.mark.parametrize("phase", ["decode", "prefill", "idle"])
@@ -79,3 +80,20 @@ def test_the_simulated_engine_brings_its_own_devices() -> None:
     """As many as the script says."""
     settings = NeuronSettings(neuron=HostSettings(engine="sim"), sim=SimSettings(devices=3))
     assert [(d.kind, d.index) for d in planned_devices(settings)] == [("sim", 0), ("sim", 1), ("sim", 2)]
+
+
+def test_a_beat_tells_each_broker_of_its_own_work_and_all_of_the_use() -> None:
+    """Before the first turn there is nothing to tell; what works is not idle."""
+    progress = Progress(0.0)
+    assert progress.live_of(1) == ()
+    progress.live = ((("a", 1),), (("b", 2),))
+    assert progress.live_of(0) == (("a", 1),)
+    assert progress.live_of(1) == (("b", 2),)
+    progress.use = {"m": (0, 10.0), "n": (2, 10.0)}
+    assert progress.used(12.5) == {"m": Use(0, 2500), "n": Use(2, 0)}
+
+
+def test_a_restart_that_was_wanted_is_at_once() -> None:
+    """A drained process that leaves with 75 after a long life has its successor without a pause."""
+    restarts = Restarts()
+    assert restarts.pause(POISONED, FORGIVEN_AFTER + 1) == 0

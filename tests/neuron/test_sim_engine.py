@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 from cortex.neuron.config import ModelSettings, SimSettings
-from cortex.neuron.engine.base import Engine, Job
+from cortex.neuron.engine.base import Engine, Job, LoadAdvanced, LoadDone, LoadFailed, Order, Unloaded
 from cortex.neuron.engine.sim import SimEngine, text, token
 from cortex.protocol.deltas import Delta, Finish
 from cortex.protocol.faults import Code, FaultError
@@ -13,12 +13,14 @@ from cortex.protocol.messages import Failed, Finished
 from cortex.protocol.request import Chat, Complete, Embed, Sampling, Text, Turn
 from cortex.protocol.values import Device
 
+DEVICE = Device(kind="sim", memory_bytes=100)
 
-def build(**script: float) -> SimEngine:
-    engine = SimEngine(
-        Device(kind="sim"), (ModelSettings(id="m"),), SimSettings(**{"tokens_per_s": 10.0, **script})
-    )
+
+def build(**script: object) -> SimEngine:
+    engine = SimEngine(DEVICE, SimSettings(**{"tokens_per_s": 10.0, **script}))
     engine.start()
+    engine.load(Order(ModelSettings(id="m")), 8, -100.0)
+    assert isinstance(engine.step(0.0)[-1], LoadDone)
     return engine
 
 
@@ -116,3 +118,104 @@ def test_cancel_and_close_leave_nothing() -> None:
     assert end.cancelled
     engine.close()
     assert engine.due(0.0) is None
+
+
+def events(engine: SimEngine, now: float = 0.0) -> list[tuple[float, object]]:
+    """What is told of models until nothing is due, with the time of each."""
+    return [(round(at, 6), output) for at, output in run(engine, now)]
+
+
+def order(model: str = "n", **settings: int) -> Order:
+    return Order(ModelSettings(id=model, **settings))
+
+
+def test_a_load_takes_its_time_and_its_memory() -> None:
+    """Progress every tenth, memory with it, and then the model takes jobs."""
+    engine = build(load_s=2.0, slots=3)
+    assert engine.free_bytes == 92
+    engine.load(order(), 50, 10.0)
+    told = events(engine, 10.0)
+    assert [(at, one.percent, one.bytes) for at, one in told if isinstance(one, LoadAdvanced)] == [
+        (round(10 + tenth * 0.2, 6), 10 * tenth, 5 * tenth) for tenth in range(1, 11)
+    ]
+    assert told[-1] == (12.0, LoadDone("n", 50, 2000, 3, 131_072, ("text", "tools")))
+    assert engine.free_bytes == 42
+    engine.admit(Job(("r", 1), Complete(model="n", prompt="x")), 12.0)
+
+
+def test_settings_of_a_model_go_before_the_script() -> None:
+    """Its slots, and its context if it is shorter."""
+    engine = build()
+    engine.load(order(slots=5, context=100), 8, 0.0)
+    done = engine.step(0.0)[-1]
+    assert isinstance(done, LoadDone)
+    assert (done.slots, done.context) == (5, 100)
+
+
+def test_models_load_beside_one_another_and_beside_jobs() -> None:
+    """Each at its own pace; tokens come at theirs."""
+    engine = build(load_s=1.0)
+    engine.admit(job(max_tokens=15), 0.0)
+    engine.load(order("n"), 8, 0.0)
+    engine.load(order("o"), 8, 0.5)
+    told = events(engine)
+    done = {one.model: at for at, one in told if isinstance(one, LoadDone)}
+    assert done == {"n": 1.0, "o": 1.5}
+    assert sum(isinstance(one, Delta) for _, one in told) == 15
+
+
+def test_an_unload_gives_everything_back_but_what_leaks() -> None:
+    """Unloaded is told when it is all there, and not before."""
+    engine = build()
+    engine.unload("m", 1.0)
+    assert engine.step(1.0) == [Unloaded("m")]
+    assert engine.free_bytes == 100
+    engine = build(leak_bytes=3)
+    engine.unload("m", 1.0)
+    assert engine.due(1.0) is None
+    assert engine.free_bytes == 97
+
+
+def test_foreign_memory_is_never_free() -> None:
+    """From the start."""
+    assert build(foreign_bytes=30).free_bytes == 62
+
+
+def test_loads_fail_at_ninety_percent() -> None:
+    """By name, or every n-th; nothing of them stays."""
+    engine = build(load_s=1.0, load_fails=("n",))
+    engine.load(order(), 50, 0.0)
+    told = events(engine)
+    assert told[-2][1] == LoadAdvanced("n", 90, 45, "loading 90 %")
+    assert told[-1] == (0.9, LoadFailed("n", "the script says so"))
+    assert engine.free_bytes == 92
+    engine = build(load_fails_every=2)
+    engine.load(order(), 50, 0.0)
+    assert isinstance(engine.step(0.0)[-1], LoadFailed)
+
+
+def test_a_load_that_hangs_stands_still_and_cannot_be_given_up() -> None:
+    """Half-way, with the memory that it has taken."""
+    engine = build(load_s=1.0, load_hangs=("n",))
+    engine.load(order(), 50, 0.0)
+    assert events(engine)[-1] == (0.5, LoadAdvanced("n", 50, 25, "loading 50 %"))
+    engine.unload("n", 5.0)
+    assert engine.due(100.0) is None
+    assert engine.free_bytes == 67
+
+
+def test_a_load_that_is_given_up_is_reported_once() -> None:
+    """As unloaded, and not as done."""
+    engine = build(load_s=1.0)
+    engine.load(order(), 50, 0.0)
+    engine.step(0.5)
+    engine.unload("n", 0.5)
+    assert [one for _, one in events(engine, 0.5)] == [Unloaded("n")]
+    assert engine.free_bytes == 92
+
+
+def test_members_of_a_replica_share_its_footprint() -> None:
+    """Evenly."""
+    engine = build(footprint_bytes=60)
+    assert engine.footprint(order()) == 60
+    assert engine.footprint(Order(ModelSettings(id="n"), devices=(0, 1, 2))) == 20

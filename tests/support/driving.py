@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from cortex.neuron.engine.base import Engine, Job, Key, Output
+from cortex.neuron.engine.base import Change, Engine, Job, Key, Output
 from cortex.protocol.deltas import Delta, Finish, Piece, ReasoningPiece, TextPiece
 from cortex.protocol.messages import Failed, Finished
 from cortex.protocol.request import Request
@@ -41,6 +41,7 @@ class Drive:
         self.engine = engine
         self.now = 0.0
         self.heard: dict[Key, Heard] = {}
+        self.changes: list[Change] = []
 
     def submit(
         self, request: Request, name: str = "r", attempt: int = 1, prefix: tuple[tuple[int, ...], ...] = ()
@@ -71,6 +72,9 @@ class Drive:
         return heard
 
     def _take(self, output: Output) -> None:
+        if not isinstance(output, Delta | Finished | Failed):
+            self.changes.append(output)
+            return
         heard = self.heard[output.request, output.attempt]
         assert heard.terminal is None, "nothing follows a terminal"
         if isinstance(output, Delta):

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from http.client import HTTPConnection
 from pathlib import Path
 from types import TracebackType
@@ -40,7 +41,48 @@ def cortex(*arguments: str, **options: object) -> subprocess.Popen[bytes]:
     )
 
 
-class Stack:
+class Processes:
+    """Child processes by name that are ended together, and a patient look at what they log."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def run(self, name: str, role: str, config: Path, data: Path) -> subprocess.Popen[bytes]:
+        """Start one role of the command line; it logs to NAME.log."""
+        with (self.data / f"{name}.log").open("ab") as log:
+            arguments = ("--config", str(config), "--data", str(data))
+            self.processes[name] = cortex(role, *arguments, stdout=log, stderr=log)
+        return self.processes[name]
+
+    def stop(self) -> None:
+        for process in self.processes.values():
+            if process.poll() is None:
+                process.terminate()
+        for process in self.processes.values():
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def wait_for(self, condition: Callable[[], object], seconds: float, what: str) -> None:
+        """Poll a condition until it holds; on failure show the logs."""
+        until = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < until, f"{what}\n{self.logs()}"
+            time.sleep(0.02)
+
+    def logs(self) -> str:
+        return "\n".join(f"── {p.name}\n{p.read_text()[-3000:]}" for p in sorted(self.data.glob("*.log")))
+
+
+class Stack(Processes):
     """Broker, edge and one simulated neuron host; more roles can be started and any of them killed."""
 
     def __init__(
@@ -53,7 +95,7 @@ class Stack:
         engine: str = "sim",
         neuron: bool = True,
     ) -> None:
-        self.data = data
+        super().__init__(data)
         self.port = free_port()
         self.metrics_port = free_port()
         self.planes = Planes.under(data)
@@ -70,7 +112,6 @@ class Stack:
         host = {"name": "host", "engine": engine, "threads": 1}
         entries = [{"id": name, "source": "demo" if engine == "torch" else ""} for name in models]
         self.neuron_toml.write_text(toml.dumps({"neuron": host, "models": entries, "sim": sim or {}}))
-        self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self._with_neuron = neuron
 
     def __enter__(self) -> Self:
@@ -83,32 +124,13 @@ class Stack:
             raise
         return self
 
-    def __exit__(
-        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self, role: str) -> subprocess.Popen[bytes]:
         config = self.neuron_toml if role == "neuron" else self.cortex_toml
-        with (self.data / f"{role}.log").open("ab") as log:
-            started = cortex(role, "--config", str(config), "--data", str(self.data), stdout=log, stderr=log)
-        self.processes[role] = started
-        return started
-
-    def stop(self) -> None:
-        for process in self.processes.values():
-            if process.poll() is None:
-                process.terminate()
-        for process in self.processes.values():
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        return self.run(role, role, config, self.data)
 
     def get(self, path: str, timeout: float = 2.0) -> tuple[int, bytes]:
         """One GET on a connection of its own."""
@@ -128,16 +150,6 @@ class Stack:
                 return False
 
         self.wait_for(is_ready, seconds, f"{path} was never 200")
-
-    def wait_for(self, condition: object, seconds: float, what: str) -> None:
-        """Poll a condition until it holds; on failure show the logs."""
-        until = time.monotonic() + seconds
-        while not condition():  # type: ignore[operator]
-            assert time.monotonic() < until, f"{what}\n{self.logs()}"
-            time.sleep(0.02)
-
-    def logs(self) -> str:
-        return "\n".join(f"── {p.name}\n{p.read_text()[-3000:]}" for p in sorted(self.data.glob("*.log")))
 
     def status(self) -> Status:
         report = ask(self.planes.ctl, StatusQuery())

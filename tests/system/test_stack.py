@@ -34,8 +34,13 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
 
 
 def ready(stack: Stack) -> int:
+    """How many devices are there and have a model."""
     report = stack.try_status()
-    return 0 if report is None else sum(neuron.state == "ready" for neuron in report.neurons)
+    return 0 if report is None else sum(serves(neuron) for neuron in report.neurons)
+
+
+def serves(neuron: NeuronStatus) -> bool:
+    return neuron.state == "ready" and any(model.state == "hot" for model in neuron.models)
 
 
 def gone(stack: Stack) -> list[NeuronStatus]:
@@ -125,7 +130,7 @@ def test_the_official_client_streams_and_collects(stack: Stack) -> None:
 
 
 def test_a_device_killed_while_idle_comes_back_and_serves(tmp_path: Path) -> None:
-    """Status shows it gone, then back; a request works meanwhile and afterwards."""
+    """Status shows that it does not serve, then that it does; a request works meanwhile and afterwards."""
     with Stack(tmp_path / "c", sim={"devices": 2, "slots": 8, "load_s": 1.0}) as stack:
         stack.wait_for(lambda: ready(stack) == 2, 20, "two devices never joined")
         victim = devices(stack)[0]

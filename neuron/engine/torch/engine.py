@@ -4,51 +4,68 @@ from __future__ import annotations
 
 import gc
 import logging
-import os
+import weakref
+from types import MappingProxyType
+from typing import Any
 
 import msgspec
 import torch
 
 from cortex.neuron.config import ModelSettings
-from cortex.neuron.engine.base import Job, Key, Output
-from cortex.neuron.engine.torch.loader import load
+from cortex.neuron.discover import available_bytes
+from cortex.neuron.engine.base import Change, Job, Key, LoadAdvanced, Order, Output, Unloaded
+from cortex.neuron.engine.torch import files
+from cortex.neuron.engine.torch.loading import Complete, Loader
 from cortex.neuron.engine.torch.serving import Serving
 from cortex.neuron.engine.torch.work import ENGINE_FAILED
 from cortex.protocol.faults import Code, FaultError, fault
 from cortex.protocol.request import model_of
-from cortex.protocol.values import Device, Model, Phase
+from cortex.protocol.values import Device, Phase
 
 log = logging.getLogger("cortex.engine")
+
+LOOK_EVERY = 0.05
+"""Seconds between two looks at the loader while nothing else is to be done."""
+SEARCH_EVERY = 1.0
+DTYPES = MappingProxyType(
+    {
+        "": "auto",
+        "none": "auto",
+        "auto": "auto",
+        "bf16": "bfloat16",
+        "bfloat16": "bfloat16",
+        "fp16": "float16",
+        "f16": "float16",
+        "float16": "float16",
+        "fp32": "float32",
+        "f32": "float32",
+        "float32": "float32",
+    }
+)
 
 
 class TorchEngine:
     """See `cortex.neuron.engine.base.Engine`."""
 
-    def __init__(self, device: Device, models: tuple[ModelSettings, ...], threads: int) -> None:
-        self._device = device
+    name = "torch"
+
+    def __init__(self, device: Device, threads: int, loader: Loader | None = None) -> None:
+        self.device = device
         # A device process sees its own GPU alone, whatever its index on the host.
         self._torch_device = torch.device("cuda", 0) if device.kind == "cuda" else torch.device("cpu")
-        self._settings = models
         self._threads = threads
+        self._loader = loader or Loader(self._torch_device)
         self._serving: dict[str, Serving] = {}
-        self._failed: dict[str, str] = {}
-        self._version = 0
+        self._leaving: dict[str, weakref.ref[Any]] = {}
+        """Models that were let go; the weights of each are there as long as its reference is alive."""
+        self._search_at = 0.0
 
     @property
-    def device(self) -> Device:
+    def free_bytes(self) -> int:
         if self._torch_device.type == "cuda":
-            free = torch.cuda.mem_get_info(self._torch_device)[0]
-        else:
-            free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
-        return msgspec.structs.replace(self._device, free_bytes=free)
-
-    @property
-    def models(self) -> tuple[Model, ...]:
-        return tuple(self._describe(settings.id) for settings in self._settings)
-
-    @property
-    def version(self) -> int:
-        return self._version
+            free: int = torch.cuda.mem_get_info(self._torch_device)[0]
+            return free
+        return available_bytes()
 
     @property
     def phase(self) -> Phase:
@@ -56,20 +73,27 @@ class TorchEngine:
         return next((phase for phase in ("prefill", "decode") if phase in phases), "idle")
 
     def start(self) -> None:
-        """Load every configured model. One that cannot be loaded is reported as such; if none can, raises."""
         if self._threads:
             torch.set_num_threads(self._threads)
-        first: FaultError | None = None
-        for settings in self._settings:
-            try:
-                self._serving[settings.id] = Serving(settings, load(settings, self._torch_device))
-            except FaultError as error:
-                log.error("cannot load %s: %s", settings.id, error)
-                self._failed[settings.id] = str(error)
-                first = first or error
-        self._version += 1
-        if first and not self._serving:
-            raise first
+        if self._torch_device.type == "cuda":
+            torch.cuda.init()
+
+    def footprint(self, order: Order) -> int:
+        if order.devices:
+            message = f"{order.model}: This engine does not spread a model over several devices."
+            raise fault(Code.UNSUPPORTED, message, param="devices")
+        return files.footprint(with_dtype(order), self._torch_device)
+
+    def load(self, order: Order, reserved: int, now: float) -> None:  # noqa: ARG002  (how it is kept comes later)
+        self._loader.begin(with_dtype(order))
+
+    def unload(self, model: str, now: float) -> None:
+        serving = self._serving.pop(model, None)
+        if serving is None:
+            self._loader.abandon(model)
+            return
+        self._leaving[model] = serving.close()
+        self._search_at = now
 
     def admit(self, job: Job, now: float) -> int:
         try:
@@ -93,30 +117,73 @@ class TorchEngine:
                 if serving.poisoned is not None:
                     raise serving.poisoned
                 outputs += serving.step(now)
+        if self._leaving:
+            outputs += self._returned(now)
+        if self._loader.is_busy:
+            outputs += self._progress()
         return outputs
 
-    def due(self, now: float) -> float | None:  # noqa: ARG002  (nothing here waits for a time)
-        waiting = any(serving.busy or serving.poisoned for serving in self._serving.values())
-        return 0.0 if waiting else None
+    def _progress(self) -> list[Change]:
+        """What the loader has to tell; a model that is complete takes its first job after this step."""
+        changes: list[Change] = []
+        for event in self._loader.poll():
+            if isinstance(event, Complete):
+                serving = self._serving[event.model] = Serving(event.settings, event.loaded)
+                changes.append(serving.done(event.load_ms))
+            else:
+                changes.append(event)
+                if not isinstance(event, LoadAdvanced):
+                    self._give_back()
+        return changes
+
+    def _returned(self, now: float) -> list[Change]:
+        """Whose weights are really gone. What a cycle of references keeps is searched for once a second."""
+        back = [model for model, weights in self._leaving.items() if weights() is None]
+        if len(back) < len(self._leaving) and now >= self._search_at:
+            self._search_at = now + SEARCH_EVERY
+            gc.collect()
+            back = [model for model, weights in self._leaving.items() if weights() is None]
+        for model in back:
+            del self._leaving[model]
+        if back:
+            self._give_back()
+        return [Unloaded(model) for model in back]
+
+    def due(self, now: float) -> float | None:
+        if any(serving.busy or serving.poisoned for serving in self._serving.values()):
+            return 0.0
+        if self._leaving:
+            return max(0.0, self._search_at - now)
+        if not self._loader.is_busy:
+            return None
+        return 0.0 if self._loader.has_news else LOOK_EVERY
 
     def close(self) -> None:
         for serving in self._serving.values():
             serving.close()
         self._serving.clear()
         gc.collect()
+        self._leaving.clear()
+        self._give_back()
+
+    def _give_back(self) -> None:
+        """What nobody uses any more goes back to the device, for its own allocator keeps it otherwise."""
         if self._torch_device.type == "cuda":
             torch.cuda.empty_cache()
 
     def _serving_of(self, model: str) -> Serving:
         serving = self._serving.get(model)
         if serving is None:
-            if model in self._failed:
-                raise fault(Code.LOAD_FAILED, self._failed[model], param="model")
             raise fault(Code.MODEL_NOT_FOUND, f"{model} is not held here.", param="model")
         return serving
 
-    def _describe(self, model: str) -> Model:
-        if (serving := self._serving.get(model)) is not None:
-            return serving.description
-        detail = self._failed.get(model, "")
-        return Model(id=model, state="failed" if detail else "loading", detail=detail)
+
+def with_dtype(order: Order) -> ModelSettings:
+    """The settings of an order, with the number format that its quantization names. Raises `FaultError`."""
+    wanted = order.quantization.lower()
+    dtype = DTYPES.get(wanted)
+    if dtype is None:
+        known = ", ".join(name for name in DTYPES if name)
+        message = f"{order.model}: this engine does not know the quantization {wanted!r}; it knows {known}"
+        raise fault(Code.UNSUPPORTED, message, param="quantization")
+    return msgspec.structs.replace(order.settings, dtype=dtype) if dtype != "auto" else order.settings

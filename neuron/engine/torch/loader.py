@@ -6,8 +6,8 @@ code is refused. What cannot be computed correctly is refused here, with the rea
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,12 +16,12 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
 from cortex.neuron.config import ModelSettings
-from cortex.neuron.engine.torch import attention
+from cortex.neuron.engine.base import LoadAdvanced
+from cortex.neuron.engine.torch import attention, files
 from cortex.neuron.engine.torch.cache import LayerShape
 from cortex.neuron.engine.torch.sampler import Defaults
 from cortex.protocol.faults import Code, FaultError, fault
 
-CONFIGS = ("config.json", "tokenizer_config.json", "processor_config.json", "preprocessor_config.json")
 KNOWN_LAYERS = ("full_attention", "sliding_attention")
 GROWING_ROPE = ("dynamic", "longrope")
 """Rotary embeddings that change for the whole batch once one sequence is long."""
@@ -43,22 +43,30 @@ class Loaded:
     bytes: int
 
 
-def load(settings: ModelSettings, device: torch.device) -> Loaded:
-    """Load, check and probe one model. Raises `FaultError` with code load_failed."""
+Tell = Callable[[LoadAdvanced], None]
+
+
+def load(settings: ModelSettings, device: torch.device, tell: Tell | None = None) -> Loaded:
+    """Load, check and probe one model; `tell` hears how far it is. Raises `FaultError` with code load_failed."""
     try:
-        return _load(settings, device)
+        return _load(settings, device, tell or _unheard)
     except FaultError:
         raise
     except Exception as error:  # configurations and weights fail in as many ways as there are libraries below
         raise fault(Code.LOAD_FAILED, f"{settings.id}: {type(error).__name__}: {error}.") from error
 
 
-def _load(settings: ModelSettings, device: torch.device) -> Loaded:
-    directory = _directory(settings)
+def _unheard(_: LoadAdvanced) -> None:
+    """Nobody asked how far it is."""
+
+
+def _load(settings: ModelSettings, device: torch.device, tell: Tell) -> Loaded:
+    directory = files.directory(settings)
+    tell(LoadAdvanced(settings.id, 0, detail="reading the weights"))
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     attention.register()
-    dtype = _dtype(settings.dtype, device)
+    dtype = files.dtype(settings.dtype, device)
     model = AutoModelForCausalLM.from_pretrained(
         directory,
         dtype=dtype,
@@ -67,10 +75,14 @@ def _load(settings: ModelSettings, device: torch.device) -> Loaded:
         trust_remote_code=False,
         local_files_only=True,
     )
+    tell(LoadAdvanced(settings.id, 70, detail="moving the weights to the device"))
     model.to(device).eval()
+    size = model.get_memory_footprint()
+    tell(LoadAdvanced(settings.id, 90, size, "reading the tokenizer"))
     tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=False, local_files_only=True)
     config = model.config.get_text_config()
     context = _context(settings, config)
+    tell(LoadAdvanced(settings.id, 95, size, "trying it out"))
     return Loaded(
         model=model,
         tokenizer=tokenizer,
@@ -81,39 +93,8 @@ def _load(settings: ModelSettings, device: torch.device) -> Loaded:
         defaults=_defaults(model.generation_config),
         dtype=dtype,
         device=device,
-        bytes=model.get_memory_footprint(),
+        bytes=size,
     )
-
-
-def _directory(settings: ModelSettings) -> Path:
-    if settings.source == "demo":
-        from cortex.neuron.demo import model_path  # noqa: PLC0415  (only who asks for the demo model needs it)
-
-        directory = model_path()
-    else:
-        directory = Path(settings.source).expanduser()
-    if not (directory / "config.json").is_file():
-        raise fault(
-            Code.LOAD_FAILED,
-            f"{settings.id}: There is no config.json in {str(directory)!r}; name a directory in Hugging Face layout.",
-        )
-    for name in CONFIGS:
-        path = directory / name
-        if path.is_file() and '"auto_map"' in path.read_text(encoding="utf-8"):
-            raise fault(
-                Code.LOAD_FAILED,
-                f"{settings.id}: {name} asks for code of its own, which is never run; take another model.",
-            )
-    return directory
-
-
-def _dtype(wanted: str, device: torch.device) -> torch.dtype:
-    if wanted == "auto":
-        # On the CPU float32 for now, so that texts can be compared with `generate` token by token; bfloat16 is
-        # faster there too once the linear layers are packed.
-        return torch.bfloat16 if device.type == "cuda" else torch.float32
-    dtype: torch.dtype = getattr(torch, wanted)
-    return dtype
 
 
 def _context(settings: ModelSettings, config: Any) -> int:

@@ -6,12 +6,15 @@ What a job's own data does wrong ends that job. Only a failure of the shared for
 from __future__ import annotations
 
 import logging
+import weakref
+from typing import Any
 
 import torch
 
 from cortex.neuron.config import ModelSettings
-from cortex.neuron.engine.base import Job, Key, Output
+from cortex.neuron.engine.base import Job, Key, LoadDone, Output
 from cortex.neuron.engine.torch.admission import Admitted, admit
+from cortex.neuron.engine.torch.files import SLOTS
 from cortex.neuron.engine.torch.loader import Loaded
 from cortex.neuron.engine.torch.runner import Runner
 from cortex.neuron.engine.torch.sampler import pick, resolve
@@ -21,7 +24,7 @@ from cortex.neuron.engine.torch.voice import new_answer
 from cortex.neuron.engine.torch.work import Choice, Work
 from cortex.protocol.deltas import Finish, Piece
 from cortex.protocol.faults import Code, FaultError, fault
-from cortex.protocol.values import Model, Phase
+from cortex.protocol.values import Phase
 
 log = logging.getLogger("cortex.engine")
 
@@ -32,23 +35,24 @@ class Serving:
     def __init__(self, settings: ModelSettings, loaded: Loaded) -> None:
         self._settings = settings
         self._loaded = loaded
-        self._runner = Runner(loaded, settings.slots)
+        self._slots = settings.slots or SLOTS
+        self._runner = Runner(loaded, self._slots)
         self._works: dict[Key, Work] = {}
         self._owners: dict[int, tuple[Work, Choice]] = {}
         """Who has a slot; in order of arrival, which is the order of service."""
         self.poisoned: Exception | None = None
         """What made the device itself unusable."""
 
-    @property
-    def description(self) -> Model:
+    def done(self, load_ms: int) -> LoadDone:
+        """What there is to say of the model once it is loaded."""
         chat = self._loaded.tokenizer.chat_template
-        return Model(
-            id=self._settings.id,
-            state="hot",
-            slots=self._settings.slots,
-            context=self._loaded.context,
-            footprint_bytes=self._loaded.bytes,
-            capabilities=("text", "tools") if chat and "tools" in str(chat) else ("text",),
+        return LoadDone(
+            self._settings.id,
+            self._loaded.bytes,
+            load_ms,
+            self._slots,
+            self._loaded.context,
+            ("text", "tools") if chat and "tools" in str(chat) else ("text",),
         )
 
     @property
@@ -66,12 +70,11 @@ class Serving:
         """Take a job, all its choices or none; answers its prompt's length. Raises `FaultError`."""
         if (known := self._works.get(job.key)) is not None:
             return known.prompt
-        admitted = admit(job, self._loaded, self._settings.slots)
+        admitted = admit(job, self._loaded, self._slots)
         free = self._runner.cache.free
         if free < admitted.choices:
             raise fault(
-                Code.BUSY,
-                f"{free} of {self._settings.slots} slots are free, and {admitted.choices} are needed.",
+                Code.BUSY, f"{free} of {self._slots} slots are free, and {admitted.choices} are needed."
             )
         choices = [self._choice(job.key, admitted, index) for index in range(admitted.choices)]
         work = Work(job.key, len(admitted.prompt.ids), choices, now)
@@ -115,9 +118,13 @@ class Serving:
             self._advance(spans, now, outputs)
         return outputs
 
-    def close(self) -> None:
+    def close(self) -> weakref.ref[Any]:
+        """End everything and let go of the weights; the reference dies with the last who has them."""
         for work in list(self._works.values()):
             self._drop(work)
+        weights = weakref.ref(self._loaded.model)
+        del self._loaded, self._runner
+        return weights
 
     def _sequences(self) -> list[Sequence]:
         return [choice.sequence for _, choice in self._owners.values()]

@@ -4,10 +4,10 @@ from pathlib import Path
 import checkpoints
 import pytest
 from driving import Drive
+from loaded_engines import holding
 
 from cortex.neuron.config import ModelSettings
 from cortex.neuron.engine.torch.engine import TorchEngine
-from cortex.protocol.values import Device
 
 
 @pytest.fixture(scope="session")
@@ -34,8 +34,7 @@ def started(directory: Callable[[str], Path]) -> Iterator[Callable[..., TorchEng
             settings = ModelSettings(
                 id="m", source=str(directory(family)), slots=slots, chunk=chunk, context=context
             )
-            made[key] = TorchEngine(Device(kind="cpu"), (settings,), 1)
-            made[key].start()
+            made[key] = holding(settings)
         return made[key]
 
     yield get

@@ -8,17 +8,16 @@ from pathlib import Path
 import pytest
 import torch
 from driving import Drive
+from loaded_engines import holding
 from transformers import GenerationConfig
 from transformers.models.qwen3.modeling_qwen3 import Qwen3Attention
 
 from cortex.neuron.config import ModelSettings
 from cortex.neuron.demo import model_path
-from cortex.neuron.engine.torch.engine import TorchEngine
 from cortex.neuron.engine.torch.loader import load
 from cortex.neuron.engine.torch.sampler import Defaults
 from cortex.protocol.faults import Code, FaultError
 from cortex.protocol.request import Chat, Complete, Sampling, Text, Turn
-from cortex.protocol.values import Device
 
 CPU = torch.device("cpu")
 
@@ -110,43 +109,9 @@ def test_window_that_is_not_told(directory: Callable[[str], Path], tmp_path, mon
     assert "'sliding_attention' is not supported" in refused(target)
 
 
-def test_one_model_of_two(directory: Callable[[str], Path], tmp_path) -> None:
-    """A model that cannot be loaded is reported and refuses its requests; the other one serves."""
-    settings = (
-        ModelSettings(id="good", source=str(directory("llama"))),
-        ModelSettings(id="bad", source=str(tmp_path)),
-    )
-    engine = TorchEngine(Device(kind="cpu", name="here"), settings, 1)
-    assert [model.state for model in engine.models] == ["loading", "loading"]
-    engine.start()
-    assert [(model.id, model.state) for model in engine.models] == [("good", "hot"), ("bad", "failed")]
-    assert engine.models[0].slots == 8
-    assert engine.version == 1
-    assert engine.device.name == "here"
-    assert engine.device.free_bytes > 0
-    drive = Drive(engine)
-    request = Complete(model="bad", prompt="x", sampling=Sampling(max_tokens=2))
-    with pytest.raises(FaultError) as caught:
-        drive.submit(request)
-    assert caught.value.fault.code is Code.LOAD_FAILED
-    assert drive.run(Complete(model="good", prompt="x", sampling=Sampling(max_tokens=2))).terminal.totals == (
-        2,
-    )
-    engine.close()
-
-
-def test_no_model_at_all(tmp_path) -> None:
-    """When nothing could be loaded the device is of no use."""
-    engine = TorchEngine(Device(kind="cpu"), (ModelSettings(id="bad", source=str(tmp_path)),), 1)
-    with pytest.raises(FaultError):
-        engine.start()
-
-
 def test_two_models(directory: Callable[[str], Path]) -> None:
     """Requests of two models run side by side, each on its own model."""
-    settings = tuple(ModelSettings(id=name, source=str(directory(name))) for name in ("qwen3", "llama"))
-    engine = TorchEngine(Device(kind="cpu"), settings, 1)
-    engine.start()
+    engine = holding(*(ModelSettings(id=name, source=str(directory(name))) for name in ("qwen3", "llama")))
     drive = Drive(engine)
     wanted = Sampling(max_tokens=5, ignore_eos=True)
     heard = {}
@@ -161,8 +126,7 @@ def test_two_models(directory: Callable[[str], Path]) -> None:
 @pytest.mark.skipif(not (model_path() / "model.safetensors").exists(), reason="the demo model is not built")
 def test_demo_model() -> None:
     """The bundled model loads and answers a greeting in words."""
-    engine = TorchEngine(Device(kind="cpu"), (ModelSettings(id="cortex-demo", source="demo"),), 1)
-    engine.start()
+    engine = holding(ModelSettings(id="cortex-demo", source="demo"))
     turns = (Turn(role="user", parts=(Text(text="hello"),)),)
     heard = Drive(engine).run(Chat(model="cortex-demo", turns=turns, sampling=Sampling(max_tokens=40)))
     assert heard.finish().reason == "stop"

@@ -1,0 +1,130 @@
+"""What the files of a checkpoint say before anything of it is loaded: whether it may be, and how large it will be.
+
+Only headers and configurations are read. Nothing is fetched, and a configuration that names code of its own is refused.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from cortex.neuron.config import ModelSettings
+from cortex.protocol.faults import Code, FaultError, fault
+
+CONFIGS = ("config.json", "tokenizer_config.json", "processor_config.json", "preprocessor_config.json")
+SLOTS = 8
+CONVERSATION = 4096
+"""Positions per slot for which room is reserved: caches grow with use, and few conversations use a whole context."""
+LONGEST_HEADER = 100 * 2**20
+ITEM_BYTES = {
+    "F64": 8,
+    "F32": 4,
+    "BF16": 2,
+    "F16": 2,
+    "I64": 8,
+    "I32": 4,
+    "I16": 2,
+    "I8": 1,
+    "U8": 1,
+    "BOOL": 1,
+}
+FLOATS = {"F64", "F32", "BF16", "F16"}
+
+
+def directory(settings: ModelSettings) -> Path:
+    """Where a model lies. Raises `FaultError` with code load_failed if it is none, or asks for code of its own."""
+    if settings.source == "demo":
+        from cortex.neuron.demo import model_path  # noqa: PLC0415  (only who asks for the demo model needs it)
+
+        found = model_path()
+    else:
+        found = Path(settings.source).expanduser()
+    if not settings.source:
+        raise fault(Code.LOAD_FAILED, f"{settings.id}: It is not known here; name its source.")
+    if not (found / "config.json").is_file():
+        raise fault(
+            Code.LOAD_FAILED,
+            f"{settings.id}: There is no config.json in {str(found)!r}; name a directory in Hugging Face layout.",
+        )
+    for name in CONFIGS:
+        path = found / name
+        if path.is_file() and '"auto_map"' in path.read_text(encoding="utf-8"):
+            raise fault(
+                Code.LOAD_FAILED,
+                f"{settings.id}: {name} asks for code of its own, which is never run; take another model.",
+            )
+    return found
+
+
+def dtype(wanted: str, device: torch.device) -> torch.dtype:
+    """The number format in which a model is computed."""
+    if wanted == "auto":
+        # On the CPU float32 for now, so that texts can be compared with `generate` token by token; bfloat16 is
+        # faster there too once the linear layers are packed.
+        return torch.bfloat16 if device.type == "cuda" else torch.float32
+    chosen: torch.dtype = getattr(torch, wanted)
+    return chosen
+
+
+def footprint(settings: ModelSettings, device: torch.device) -> int:
+    """Bytes that the model will take: its weights, and keys and values for a conversation in each slot.
+
+    Raises `FaultError` with code load_failed when its files are not what they should be.
+    """
+    found = directory(settings)
+    chosen = dtype(settings.dtype, device)
+    try:
+        config = json.loads((found / "config.json").read_text(encoding="utf-8"))
+        weights = sum(_weights(path, chosen.itemsize) for path in _files(found))
+        return weights + _cache(settings, config, chosen.itemsize)
+    except FaultError:
+        raise
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        message = f"{settings.id}: its files cannot be read: {type(error).__name__}: {error}"
+        raise fault(Code.LOAD_FAILED, message) from error
+
+
+def _files(found: Path) -> list[Path]:
+    """The files that hold the weights; others may lie beside them."""
+    index = found / "model.safetensors.index.json"
+    if index.is_file():
+        names = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
+        return [found / name for name in sorted(set(names))]
+    whole = found / "model.safetensors"
+    if not whole.is_file():
+        raise fault(Code.LOAD_FAILED, f"There are no safetensors in {str(found)!r}; no other form is loaded.")
+    return [whole]
+
+
+def _weights(path: Path, item: int) -> int:
+    """Bytes of a file's tensors once they are loaded. A file that ends too early is found here."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if not 0 < length <= LONGEST_HEADER:
+            raise fault(Code.LOAD_FAILED, f"{path.name} is not a safetensors file.")
+        header = json.loads(file.read(length))
+    tensors = [tensor for name, tensor in header.items() if name != "__metadata__"]
+    end = 8 + length + max((tensor["data_offsets"][1] for tensor in tensors), default=0)
+    if path.stat().st_size < end:
+        raise fault(Code.LOAD_FAILED, f"{path.name} is truncated: it should have {end} bytes.")
+    total = 0
+    for tensor in tensors:
+        begin, stop = tensor["data_offsets"]
+        stored = ITEM_BYTES.get(tensor["dtype"])
+        floats = stored is not None and tensor["dtype"] in FLOATS
+        total += (stop - begin) // stored * item if stored and floats else stop - begin
+    return total
+
+
+def _cache(settings: ModelSettings, config: dict[str, Any], item: int) -> int:
+    """Bytes of the keys and values of one conversation in each slot."""
+    text = config.get("text_config") or config
+    heads = text.get("num_key_value_heads") or text.get("num_attention_heads") or 1
+    width = text.get("head_dim") or text.get("hidden_size", 0) // (text.get("num_attention_heads") or 1)
+    longest = int(text.get("max_position_embeddings") or CONVERSATION)
+    positions = min(settings.context or longest, longest, CONVERSATION)
+    layers = int(text.get("num_hidden_layers") or 1)
+    return (settings.slots or SLOTS) * positions * layers * 2 * int(heads) * int(width) * item

@@ -74,7 +74,7 @@ def choose(want: Want, view: View, now: float) -> Choice:
     """See the module's docstring; the numbers there are those below."""
     model = want.model
     if not view.exists(model):  # 1
-        return _unknown(model, view)
+        return _unknown(model, view, now)
     replica, is_hot = _best_replica(want, view)
     if replica is not None:  # 2
         return Serve(replica)
@@ -126,13 +126,13 @@ def _place(want: Want, view: View, now: float) -> Choice:
     present, departed = could_ever(view, profile)
     if present:
         return Wait("no device has room that may be given to it")  # 7
-    if departed or not view.settled or not view.neurons or want.model not in view.profiles:
+    if departed or not view.is_settled(now) or not view.neurons or want.model not in view.profiles:
         return Wait("no replica is ready")
     return Refuse(never_fits(want.model, view, now))  # 8
 
 
-def _unknown(model: str, view: View) -> Choice:
-    if not view.settled:
+def _unknown(model: str, view: View, now: float) -> Choice:
+    if not view.is_settled(now):
         return Wait("this broker has just started")
     text = f"The model {model!r} does not exist here; GET /v1/models lists those that do."
     return Refuse(Fault(code=Code.MODEL_NOT_FOUND, message=text, param="model"))

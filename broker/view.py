@@ -68,8 +68,8 @@ class View:
     awaited: Callable[[], tuple[str, ...]] = tuple
     """The models that somebody waits for."""
     underway: Callable[[str], Underway | None] = lambda _model: None
-    settled: bool = False
-    """Whether every neuron there is had the time to announce itself."""
+    settles_at: float = 0.0
+    """From when on every neuron there is has had the time to announce itself."""
     profiles: dict[str, Profile] = field(default_factory=dict)
     holders: dict[str, dict[bytes, Neuron]] = field(default_factory=dict)
     """The neurons that list a model, in whatever state."""
@@ -91,6 +91,10 @@ class View:
             if len(self._bare) > 1024:
                 self._bare.clear()
         return found
+
+    def is_settled(self, now: float) -> bool:
+        """Whether who is not here is away."""
+        return now >= self.settles_at
 
     def exists(self, model: str) -> bool:
         """Whether the fleet knows this model, loaded or not."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from broker_bench import kinds, to_edge
-from fleets import Fleet, draw, profile, snapshot
+from fleets import Fleet, draw, messages_to, profile, snapshot
 from msgspec.structs import replace
 
 from cortex.broker.events import ToNeuron
@@ -195,3 +195,21 @@ def test_who_would_come_behind_others_is_told_so() -> None:
     neuron.models["m"] = replace(neuron.models["m"], slots=9)  # as if nobody had been served from it yet
     found = explained(fleet, "m")
     assert (found.verdict, found.reason, found.waiting) == ("wait", "others wait before it", 1)
+
+
+def test_time_alone_settles_a_broker() -> None:
+    """A broker that nobody has spoken to for long knows that nobody holds a model, and says so."""
+    fleet = Fleet(settled=False)
+    assert explained(fleet, "nobody").verdict == "wait"
+    fleet.now = 3.0
+    assert explained(fleet, "nobody").verdict == "refuse"
+
+
+def test_who_waits_for_an_unknown_model_is_told_when_the_broker_has_settled() -> None:
+    """The core asks to be woken for it, though nothing else is due."""
+    fleet = Fleet(settled=False)
+    fleet.ask("nobody")
+    fleet.now = 2.0
+    fleet.edge_beat()
+    assert fleet.broker.next_deadline() == 3.0
+    assert [one.request for one in messages_to(fleet.tick(1.0), m.Refused)] == ["r1"]

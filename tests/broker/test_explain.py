@@ -121,7 +121,7 @@ def test_a_cold_model_is_explained_with_its_victims() -> None:
     fleet.card(old=20_000)
     found = explained(fleet, "m")
     assert (found.verdict, found.node, found.victims) == ("load", "a/sim-0", ("old",))
-    assert found.reason == "it is cold, and a/sim-0 has room once old left, which is idle"
+    assert found.reason == "it is cold, and there is room on a/sim-0 once old left, which is idle"
     assert found.wait_ms == 40_000
 
 
@@ -150,7 +150,7 @@ def test_victims_that_work_are_options_when_the_turn_has_come() -> None:
     fleet.now += 20.0
     found = explained(fleet, "m")
     assert (found.verdict, found.victims) == ("load", ("old",))
-    assert found.reason.endswith("after they end what runs")
+    assert found.reason.endswith("which must end what runs first")
     assert (found.options[0].verdict, found.options[0].victims) == ("could take it", ("old",))
 
 

@@ -25,10 +25,10 @@ from cortex.broker.events import (
 from cortex.broker.fleet import Edge, Neuron
 from cortex.broker.neuronside import NeuronSide
 from cortex.broker.operations import Operations
-from cortex.broker.placement import looks, plan
 from cortex.broker.requests import Requests
 from cortex.broker.routing import Serve, Want, choose
 from cortex.broker.serving import Serving
+from cortex.broker.shortlist import best
 from cortex.broker.state import State
 from cortex.broker.upkeep import broken, expired, missing, worn
 from cortex.broker.view import FORGET_GONE, Policy
@@ -61,6 +61,8 @@ class Broker:
         self.neuronside = NeuronSide(self.state, self.serving, self.edgeside)
         self.operations = Operations(self.state, self.serving)
         self._next_upkeep = now
+        self._settled = False
+        self.state.view.settles_at = now + SETTLE
         if catalogue is not None:
             self.use_catalogue(catalogue, now)
             self.state.effects.clear()
@@ -98,8 +100,6 @@ class Broker:
 
     def handle(self, event: Event, now: float) -> list[Effect]:
         """Take one event. A message of a kind that does not belong on its plane is counted and dropped."""
-        if not self.state.view.settled:
-            self._settle(now)
         match event:
             case FromEdge():
                 self.edgeside.handle(event, now)
@@ -123,7 +123,7 @@ class Broker:
     def tick(self, now: float) -> list[Effect]:
         """Do what has become due: drop who is gone, refuse who waited too long, look after the fleet."""
         state = self.state
-        self._settle(now)
+        self._settled = state.view.is_settled(now)
         for neuron in [n for n in self.neurons.values() if liveness.is_gone(n.seen, now)]:
             self.neuronside.lose(neuron.route, now)
         for edge in [e for e in self.edges.values() if liveness.is_gone(e.seen, now)]:
@@ -145,6 +145,8 @@ class Broker:
         for due in (self.requests.waiting.next_deadline(), self.state.loads.next_deadline()):
             if due is not None:
                 times.append(due)
+        if len(self.requests.waiting) and not self._settled:
+            times.append(self.state.view.settles_at)
         if self.neurons or self.operations.running:
             times.append(self._next_upkeep)
         return min(times, default=None)
@@ -181,10 +183,6 @@ class Broker:
         self.state.effects.clear()
         return effects
 
-    def _settle(self, now: float) -> None:
-        if not self.state.view.settled and now >= self.started + SETTLE:
-            self.state.view.settled = True
-
     # ── unasked ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _meet(self, now: float) -> None:
@@ -209,10 +207,10 @@ class Broker:
             if not any(member.asked for member in view.members(neuron, model)):
                 idle = f"idle for {now - neuron.used[model]:.0f} s"
                 state.loads.unload(neuron, (model,), f"its time to live is over: {idle}", now, reason="ttl")
-        if view.settled:
+        if view.is_settled(now):
             for model in list(missing(view, owns, now)):
                 profile = view.profile(model)
-                found = plan(view, profile, looks(view, profile, now))
+                found = best(view, profile, now)
                 if found is not None:
                     self.serving.load(found, "the profile wants it loaded", now)
         self._restart_worn(now)
@@ -261,7 +259,7 @@ class Broker:
                 del state.restores[neuron.name]
             elif not neuron.asked and state.loads.underway(left[0]) is None:
                 profile = view.profile(left[0])
-                found = plan(view, profile, looks(view, profile, now, only=neuron.name))
+                found = best(view, profile, now, only=neuron.name)
                 if found is not None:
                     self.serving.load(
                         found, f"it was pinned on {neuron.name} before the restart", now, pinned=True

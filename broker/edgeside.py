@@ -10,7 +10,7 @@ from msgspec import Struct
 from cortex.broker.events import FromEdge, ToEdge
 from cortex.broker.fleet import Edge
 from cortex.broker.lifecycle import State as Stage
-from cortex.broker.listing import entries
+from cortex.broker.listing import Listing
 from cortex.broker.requests import Request
 from cortex.broker.serving import Serving
 from cortex.broker.state import State
@@ -29,6 +29,7 @@ class EdgeSide:
         self._state = state
         self._serving = serving
         self._requests = state.requests
+        self._listing = Listing()
         self._handlers: dict[type[Struct], Callable[[Edge, Any, FromEdge, float], None]] = {
             m.EdgeBeat: self._beat,
             m.Submit: self._submit,
@@ -62,7 +63,7 @@ class EdgeSide:
     def fleet_changed(self) -> None:
         """Push a new list of models if the change shows in it."""
         state = self._state
-        listed, names = entries(state.view), state.catalogue.names
+        listed, names = self._listing.entries(state.view), state.catalogue.names
         if listed != state.listed or names != state.names:
             state.listed, state.names = listed, names
             state.listing_version += 1

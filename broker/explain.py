@@ -19,7 +19,8 @@ def explain(state: State, model: str, now: float) -> Explanation:
     if count and isinstance(choice, Serve):  # they are served first, in the same breath
         choice = Wait("others wait before it", is_busy=True)
     profile = view.profile(model)
-    found = looks(view, profile, now) if view.exists(model) else []
+    drain = isinstance(choice, Load) and choice.plan.drain
+    found = looks(view, profile, now, drain=drain) if view.exists(model) else []
     return replace(
         _told(state, model, choice, now),
         owner=state.mesh.owner_of(model),

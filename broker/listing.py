@@ -1,4 +1,7 @@
-"""The models that clients may ask for: profiles and topology, and what neurons hold. Pure."""
+"""The models that clients may ask for: profiles and topology, and what neurons hold. Pure.
+
+A device that says what it holds changes the lines of few models: the others are taken as they were.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,41 @@ RANK: tuple[ModelState, ...] = ("hot", "loading", "draining", "asleep", "failed"
 """What a model's state is as a whole: the best of its places."""
 
 
-def entries(view: View) -> tuple[CatalogueEntry, ...]:
-    """Every model that is written in the catalogue or was ever held, and where it is now, by name."""
-    return tuple(_entry(view, name) for name in sorted(view.profiles.keys() | view.known))
+Facts = tuple[object, ...]
+"""All that a model's line tells of, the topology apart."""
+
+
+class Listing:
+    """The list, and what it was made of the last time."""
+
+    def __init__(self) -> None:
+        self._topology: Facts = ()
+        self._lines: dict[str, tuple[Facts, CatalogueEntry]] = {}
+
+    def entries(self, view: View) -> tuple[CatalogueEntry, ...]:
+        """Every model that is written in the catalogue or was ever held, and where it is now, by name."""
+        topology = tuple(
+            (neuron.name, neuron.device.memory_bytes, neuron.device.budget_bytes)
+            for neuron in view.neurons.values()
+        )
+        before = self._lines if topology == self._topology else {}
+        self._topology, self._lines = topology, {}
+        listed = []
+        for name in sorted(view.profiles.keys() | view.known):
+            facts = _facts(view, name)
+            line = before.get(name)
+            if line is None or line[0] != facts:
+                line = (facts, _entry(view, name))
+            self._lines[name] = line
+            listed.append(line[1])
+        return tuple(listed)
+
+
+def _facts(view: View, name: str) -> Facts:
+    facts: list[object] = [view.profile(name)]
+    for neuron in view.holders.get(name, {}).values():
+        facts += (neuron.name, neuron.models[name], neuron.serves, neuron.stalled)
+    return tuple(facts)
 
 
 def _entry(view: View, name: str) -> CatalogueEntry:

@@ -94,8 +94,7 @@ def residents(view: View, neuron: Neuron, now: float) -> list[Resident]:
         if any(member.asked for member in members):
             continue
         profile = view.profile(name)
-        others = view.holders[name] if model.slots else {}
-        copies = len(others) if len(others) < 2 else sum(one.is_hot(name) for one in others.values())
+        copies = len(view.hot.get(name, ())) if model.slots else 0
         found.append(
             Resident(
                 model=name,
@@ -120,7 +119,7 @@ def look(view: View, profile: Profile, neuron: Neuron, now: float, *, drain: boo
     need = footprint_on(profile, neuron)
     if why := unable(profile, neuron, need, is_held=held is not None):
         return Look(neuron, able=False, victims=None, reason=why)
-    if why := _closed(profile.id, neuron, now):
+    if why := closed(profile.id, neuron, now):
         return Look(neuron, able=True, victims=None, reason=why)
     missing = need - neuron.device.free_bytes
     if missing <= 0:
@@ -139,7 +138,7 @@ def look(view: View, profile: Profile, neuron: Neuron, now: float, *, drain: boo
     return Look(neuron, able=True, victims=chosen, reason="after an eviction", rank=rank)
 
 
-def _closed(model: str, neuron: Neuron, now: float) -> str:
+def closed(model: str, neuron: Neuron, now: float) -> str:
     """Why nothing can be placed on this device at the moment; empty if it can."""
     if neuron.state != "ready":
         return "the device is starting"

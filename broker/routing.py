@@ -17,10 +17,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 from cortex.broker.fleet import Neuron
-from cortex.broker.placement import Plan, could_ever, looks, plan
+from cortex.broker.placement import Plan, could_ever, looks
 from cortex.broker.prefixes import score
+from cortex.broker.shortlist import best
 from cortex.broker.view import View
 from cortex.protocol.faults import Code, Fault
 
@@ -72,10 +74,10 @@ def choose(want: Want, view: View, now: float) -> Choice:
     """See the module's docstring; the numbers there are those below."""
     model = want.model
     if not view.exists(model):  # 1
-        return _unknown(model, view)
-    best, is_hot = _best_replica(want, view)
-    if best is not None:  # 2
-        return Serve(best)
+        return _unknown(model, view, now)
+    replica, is_hot = _best_replica(want, view)
+    if replica is not None:  # 2
+        return Serve(replica)
     if is_hot:  # 3
         return Wait("every replica is busy", is_busy=True)
     if (underway := view.underway(model)) is not None:  # 4
@@ -91,22 +93,27 @@ def choose(want: Want, view: View, now: float) -> Choice:
 def _best_replica(want: Want, view: View) -> tuple[Neuron | None, bool]:
     """The replica to serve on, and whether there is any, busy or not."""
     model, matched = want.model, want.matched
-    candidates: list[tuple[float, int, Neuron]] = []
+    candidates: list[tuple[float, int, int, Neuron]] = []
     total, count = 0, 0
-    for neuron in view.replicas(model):
-        load = neuron.load[model]
+    for neuron in view.hot.get(model, {}).values():
+        if neuron.stalled or neuron.drained or neuron.state != "ready" or model in neuron.closing:
+            continue
+        load, slots = neuron.load.get(model, 0), neuron.models[model].slots
         total += load
         count += 1
-        if neuron.free(model) > 0:
-            candidates.append((load / neuron.models[model].slots, neuron.dispatches, neuron))
+        if load < slots and model not in neuron.full:
+            candidates.append((load / slots, neuron.dispatches, load, neuron))
     if not candidates:
         return None, count > 0
     if not matched:
-        return min(candidates, key=lambda one: one[:2])[2], True
+        return min(candidates, key=itemgetter(0, 1))[3], True
     mean = total / count
-    scores = [score(matched.get(one.route, 0.0), one.load[model], mean) for _, _, one in candidates]
-    ranked = max(zip(scores, candidates, strict=True), key=lambda one: (one[0], -one[1][0], -one[1][1]))
-    return ranked[1][2], True
+    few = [one for one in candidates if one[3].route in matched]
+    others = [one for one in candidates if one[3].route not in matched]
+    if others:  # without a match the score falls with the load, so only one of them can win
+        few.append(min(others, key=itemgetter(2, 0, 1)))
+    ranked = max(few, key=lambda one: (score(matched.get(one[3].route, 0.0), one[2], mean), -one[0], -one[1]))
+    return ranked[3], True
 
 
 def _place(want: Want, view: View, now: float) -> Choice:
@@ -114,19 +121,18 @@ def _place(want: Want, view: View, now: float) -> Choice:
     profile = view.profile(want.model)
     turn = want.waited >= view.policy.turn_s
     for drain in (False, True) if turn else (False,):
-        found = looks(view, profile, now, drain=drain)
-        if (best := plan(view, profile, found, drain=drain)) is not None:
-            return Load(best)  # 6
+        if (found := best(view, profile, now, drain=drain)) is not None:
+            return Load(found)  # 6
     present, departed = could_ever(view, profile)
     if present:
         return Wait("no device has room that may be given to it")  # 7
-    if departed or not view.settled or not view.neurons or want.model not in view.profiles:
+    if departed or not view.is_settled(now) or not view.neurons or want.model not in view.profiles:
         return Wait("no replica is ready")
     return Refuse(never_fits(want.model, view, now))  # 8
 
 
-def _unknown(model: str, view: View) -> Choice:
-    if not view.settled:
+def _unknown(model: str, view: View, now: float) -> Choice:
+    if not view.is_settled(now):
         return Wait("this broker has just started")
     text = f"The model {model!r} does not exist here; GET /v1/models lists those that do."
     return Refuse(Fault(code=Code.MODEL_NOT_FOUND, message=text, param="model"))

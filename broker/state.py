@@ -40,4 +40,5 @@ class State:
         self.restores: dict[str, tuple[str, ...]] = {}
         """Runtime pins of devices that were sent to restart, by the device's name."""
         self.view.has_waiters = lambda model: self.requests.waiting.first(model) is not None
+        self.view.awaited = self.requests.waiting.models
         self.view.underway = self.loads.underway

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from cortex.broker.fleet import Neuron
-from cortex.broker.placement import Plan, looks, plan
+from cortex.broker.placement import Plan
+from cortex.broker.shortlist import best
 from cortex.broker.view import View
 
 Owns = Callable[[str], bool]
@@ -75,7 +76,7 @@ def another_replica(view: View, model: str, waiting: int, waited: float, now: fl
     slots = sum(neuron.models[model].slots for neuron in view.replicas(model))
     if waiting < max(1, slots):
         return None
-    return plan(view, profile, looks(view, profile, now), idle=True)
+    return best(view, profile, now, idle=True)
 
 
 def worn(view: View, owns: Owns) -> Neuron | None:

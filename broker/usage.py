@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from cortex.broker.eviction import HORIZON
+
 HALF_LIFE = 600.0
 """Seconds after which a request counts half in a model's rate."""
 FORGET = 64 * HALF_LIFE
@@ -39,6 +41,15 @@ class Usage:
     def load_s(self, model: str, footprint_bytes: int) -> float:
         """Seconds that loading it is to take: as measured last, else by its size."""
         return self._loads.get(model) or max(SHORTEST_LOAD, SECONDS_PER_GIB * footprint_bytes / GIB)
+
+    def loss(self, model: str, footprint_bytes: int, now: float) -> float:
+        """What `eviction.cost` says of a resident with this rate and this load, without the resident."""
+        found = self._rates.get(model)
+        if found is None:
+            return 0.0
+        rate, at = found
+        rate *= math.exp2((at - now) / HALF_LIFE)
+        return -math.expm1(-rate * HORIZON) * self.load_s(model, footprint_bytes)
 
     def prune(self, now: float) -> None:
         """Forget who has not been asked for in a long while."""

@@ -15,6 +15,8 @@ from cortex.broker.usage import Usage
 from cortex.protocol.values import Model
 
 Strategy = Literal["lru", "priority", "cost"]
+Standing = tuple[str, int, int, float]
+"""A model on a device: its id, footprint in bytes, priority, and the seconds for which it stays in any case."""
 FIRST_BACKOFF, LONGEST_BACKOFF = 5.0, 300.0
 FORGET_GONE = 600.0
 """Seconds for which a neuron that left is still shown, and its return is reckoned with."""
@@ -63,17 +65,23 @@ class View:
     failures: dict[str, Failure] = field(default_factory=dict)
     usage: Usage = field(default_factory=Usage)
     has_waiters: Callable[[str], bool] = lambda _model: False
+    awaited: Callable[[], tuple[str, ...]] = tuple
+    """The models that somebody waits for."""
     underway: Callable[[str], Underway | None] = lambda _model: None
-    settled: bool = False
-    """Whether every neuron there is had the time to announce itself."""
+    settles_at: float = 0.0
+    """From when on every neuron there is has had the time to announce itself."""
     profiles: dict[str, Profile] = field(default_factory=dict)
     holders: dict[str, dict[bytes, Neuron]] = field(default_factory=dict)
     """The neurons that list a model, in whatever state."""
+    hot: dict[str, dict[bytes, Neuron]] = field(default_factory=dict)
+    """Those of them on which it is hot and can be asked for."""
     _bare: dict[str, Profile] = field(default_factory=dict)
+    _standing: dict[bytes, tuple[Standing, ...]] = field(default_factory=dict)
 
     def use_catalogue(self, catalogue: Catalogue) -> None:
         """These profiles hold from now on."""
         self.profiles = catalogue.by_id()
+        self._standing.clear()
 
     def profile(self, model: str) -> Profile:
         """What is written about a model; the defaults where nothing is."""
@@ -83,6 +91,10 @@ class View:
             if len(self._bare) > 1024:
                 self._bare.clear()
         return found
+
+    def is_settled(self, now: float) -> bool:
+        """Whether who is not here is away."""
+        return now >= self.settles_at
 
     def exists(self, model: str) -> bool:
         """Whether the fleet knows this model, loaded or not."""
@@ -97,6 +109,7 @@ class View:
         del self.neurons[neuron.route]
         for name in neuron.models:
             self._no_longer(name, neuron)
+        self._standing.pop(neuron.route, None)
         self.gone[neuron.name] = (neuron, now)
 
     def hold(self, neuron: Neuron, models: tuple[Model, ...], now: float) -> None:
@@ -104,8 +117,13 @@ class View:
         for name in neuron.models.keys() - {model.id for model in models}:
             self._no_longer(name, neuron)
         neuron.hold(models, now)
+        self._standing.pop(neuron.route, None)
         for name in neuron.models:
             self.holders.setdefault(name, {})[neuron.route] = neuron
+            if neuron.is_hot(name):
+                self.hot.setdefault(name, {})[neuron.route] = neuron
+            else:
+                self._cooled(name, neuron)
         self.known.update(neuron.models)
 
     def _no_longer(self, model: str, neuron: Neuron) -> None:
@@ -113,11 +131,31 @@ class View:
         del holders[neuron.route]
         if not holders:
             del self.holders[model]
+        self._cooled(model, neuron)
+
+    def _cooled(self, model: str, neuron: Neuron) -> None:
+        hot = self.hot.get(model)
+        if hot is not None:
+            hot.pop(neuron.route, None)
+            if not hot:
+                del self.hot[model]
+
+    def standing(self, neuron: Neuron) -> tuple[Standing, ...]:
+        """The hot models of a device that are not pinned, with what does not change while they stand there."""
+        found = self._standing.get(neuron.route)
+        if found is None:
+            rows = []
+            for name, model in neuron.models.items():
+                profile = self.profile(name)
+                if model.state == "hot" and not model.pinned and not profile.pinned:
+                    rows.append((name, model.footprint_bytes, profile.priority, profile.min_residency))
+            found = self._standing[neuron.route] = tuple(rows)
+        return found
 
     def replicas(self, model: str) -> Iterator[Neuron]:
         """Where the model is hot and may be given requests, busy or not."""
-        for neuron in self.holders.get(model, {}).values():
-            if neuron.is_hot(model) and neuron.serves and model not in neuron.closing:
+        for neuron in self.hot.get(model, {}).values():
+            if neuron.serves and model not in neuron.closing:
                 yield neuron
 
     def loading_at(self, model: str) -> Neuron | None:

@@ -1,4 +1,4 @@
-"""What the gateway costs: the core, the codec, the relay, whole requests. Measured, never asserted.
+"""What the gateway costs: the codec, the relay, whole requests. Measured, never asserted.
 
 `make bench` runs it. Processor time is read from /proc for edge and broker alone, so the load generator on the same
 cores does not count; rates do suffer from it.
@@ -21,14 +21,12 @@ import zmq
 from figures import Figures
 from stack import Stack
 
-from cortex.broker.core import Broker
-from cortex.broker.events import FromEdge, FromNeuron
 from cortex.protocol import messages as m
 from cortex.protocol.codec import decode, decode_deltas, encode
 from cortex.protocol.deltas import Delta, Deltas, TextPiece
 from cortex.protocol.frames import header, pack
 from cortex.protocol.kit.sockets import Plane, new_context, new_route, open_socket
-from cortex.protocol.values import Device, Model
+from cortex.protocol.values import Device
 
 pytestmark = pytest.mark.bench
 
@@ -51,29 +49,6 @@ def per_second(work: object, count: int) -> float:
         work()  # type: ignore[operator]
         best = min(best, time.perf_counter() - began)
     return count / best
-
-
-def test_core_events(figures: Figures) -> None:
-    """Submit, accept, finish through a core with eight devices."""
-    core = Broker("b", 0.0)
-    model = Model(id="m", state="hot", slots=32)
-    for index in range(DEVICES):
-        route = b"N%d" % index
-        register = m.Register(node=f"n{index}", device=Device(kind="sim"))
-        core.handle(FromNeuron(route, b"s" * 8, register), 0.0)
-        ready = m.Ready(version=1, device=Device(kind="sim"), models=(model,))
-        core.handle(FromNeuron(route, b"s" * 8, ready), 0.0)
-    count = 2000
-
-    def work() -> None:
-        for number in range(count):
-            name = f"r{number}-{time.perf_counter_ns()}"
-            [sent] = core.handle(FromEdge(b"E", b"e" * 8, m.Submit(request=name, attempt=1, model="m")), 0.0)
-            route = sent.route
-            core.handle(FromNeuron(route, b"s" * 8, m.Accepted(request=name, attempt=1)), 0.0)
-            core.handle(FromNeuron(route, b"s" * 8, m.Finished(request=name, attempt=1)), 0.0)
-
-    figures.add("core_events_per_s", per_second(work, 3 * count), "submit, accepted, finished; 8 devices")
 
 
 def test_codec(figures: Figures) -> None:

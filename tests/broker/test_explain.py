@@ -1,0 +1,215 @@
+"""`explain` tells what then happens, and changes nothing."""
+
+from __future__ import annotations
+
+import pytest
+from broker_bench import kinds, to_edge
+from fleets import Fleet, draw, messages_to, profile, snapshot
+from msgspec.structs import replace
+
+from cortex.broker.events import ToNeuron
+from cortex.broker.explain import explain
+from cortex.protocol import messages as m
+from cortex.protocol.faults import Code
+
+FLEETS = 1000
+PARTS = 4
+
+
+def explained(fleet: Fleet, model: str) -> m.Explanation:
+    return explain(fleet.broker.state, model, fleet.now)
+
+
+def happens(fleet: Fleet, model: str, foretold: m.Explanation) -> None:
+    """A client asks for the model; what follows is what was foretold."""
+    view = fleet.view
+    name = f"r{fleet.number + 1}"
+    effects = fleet.ask(model)
+    fleet.broker.check()
+    told = [one for one in to_edge(effects) if getattr(one, "request", "") == name]
+    places = [
+        (effect.route, effect.message)
+        for effect in effects
+        if isinstance(effect, ToNeuron) and isinstance(effect.message, m.Place)
+    ]
+    match foretold.verdict:
+        case "serve":
+            [sent] = [one for one in effects if isinstance(one.message, m.Generate)]
+            assert sent.message.request == name  # type: ignore[attr-defined]
+            assert view.neurons[sent.route].name == foretold.node
+            assert not places
+        case "join":
+            [loading] = told
+            assert isinstance(loading, m.Loading)
+            assert loading.node == foretold.node
+            assert not places
+        case "load":
+            [loading] = told
+            assert isinstance(loading, m.Loading)
+            assert loading.node == foretold.node
+            loads = [view.neurons[route].name for route, place in places if place.load is not None]
+            assert loads[0] == foretold.node
+            victims = dict.fromkeys(victim for _, place in places for victim in place.evict)
+            assert tuple(victims) == foretold.victims
+            assert {place.load.model for _, place in places if place.load is not None} == {model}
+        case "wait":
+            assert kinds(told) == ["Queued"]
+            assert not any(place.evict for _, place in places), "another replica drives nobody out"
+        case "refuse":
+            [refused] = told
+            assert isinstance(refused, m.Refused)
+            assert refused.fault == foretold.fault
+            assert not places
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_what_is_explained_is_what_happens(part: int) -> None:
+    """Over fleets that some life has gone through, for a model of each: same verdict, device, victims, fault."""
+    seen: dict[str, int] = {}
+    for seed in range(part, FLEETS, PARTS):
+        fleet = draw(seed)
+        models = [*fleet.view.profiles, "bare", "unheard-of"]
+        model = models[seed % len(models)]
+        foretold = explained(fleet, model)
+        try:
+            happens(fleet, model, foretold)
+        except Exception as error:
+            error.add_note(f"seed {seed}, {model}: {foretold}")
+            raise
+        seen[foretold.verdict] = seen.get(foretold.verdict, 0) + 1
+    assert min(seen.get(one, 0) for one in ("serve", "join", "load", "wait", "refuse")) >= 10, seen
+
+
+def test_explaining_changes_nothing() -> None:
+    """Nothing that the core knows differs afterwards, for any model."""
+    for seed in range(60):
+        fleet = draw(seed)
+        for model in (*fleet.view.profiles, "bare", "unheard-of"):
+            explained(fleet, model)  # what is worked out at the first look may be kept
+        before = snapshot(fleet.broker.state)
+        for model in (*fleet.view.profiles, "bare", "unheard-of"):
+            explained(fleet, model)
+        assert snapshot(fleet.broker.state) == before
+
+
+def test_the_snapshot_sees_a_change() -> None:
+    """What the test above rests on."""
+    fleet = Fleet(profile("m"))
+    card = fleet.card(m=8000)
+    before = snapshot(fleet.broker.state)
+    fleet.neuron(card).shut["m"] = 7.0
+    assert snapshot(fleet.broker.state) != before
+
+
+# ── in words ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_hot_model_is_explained_with_its_slots() -> None:
+    """Where it is, and how many of its slots are taken."""
+    fleet = Fleet(profile("m"))
+    fleet.card(m=8000)
+    fleet.ask("m")
+    found = explained(fleet, "m")
+    assert (found.verdict, found.node) == ("serve", "a/sim-0")
+    assert found.reason == "it is hot on a/sim-0, 1 of 4 slots taken"
+    assert found.owner == "broker-0"
+
+
+def test_a_cold_model_is_explained_with_its_victims() -> None:
+    """Who would leave, and that they are idle; and an estimate of the wait."""
+    fleet = Fleet(profile("m", 20_480), profile("old", 20_000))
+    fleet.card(old=20_000)
+    found = explained(fleet, "m")
+    assert (found.verdict, found.node, found.victims) == ("load", "a/sim-0", ("old",))
+    assert found.reason == "it is cold, and there is room on a/sim-0 once old left, which is idle"
+    assert found.wait_ms == 40_000
+
+
+def test_every_device_is_an_option_with_a_reason() -> None:
+    """What could take it, what cannot now, what never can; by name."""
+    fleet = Fleet(profile("m", 20_000), profile("kept", 20_000, pinned=True))
+    fleet.card("a", memory=12_000)
+    fleet.card("b", kept=20_000)
+    fleet.card("c")
+    found = explained(fleet, "m")
+    assert [(one.node, one.verdict) for one in found.options] == [
+        ("a/sim-0", "never"),
+        ("b/sim-0", "not now"),
+        ("c/sim-0", "could take it"),
+    ]
+    assert "kept is pinned" in found.options[1].reason
+
+
+def test_victims_that_work_are_options_when_the_turn_has_come() -> None:
+    """A placement that drains is told with the devices as it saw them."""
+    fleet = Fleet(profile("m", 20_000), profile("old", 20_000))
+    fleet.card(old=20_000)
+    fleet.ask("old")
+    fleet.ask("m")
+    assert explained(fleet, "m").options[0].verdict == "not now"
+    fleet.now += 20.0
+    found = explained(fleet, "m")
+    assert (found.verdict, found.victims) == ("load", ("old",))
+    assert found.reason.endswith("which must end what runs first")
+    assert (found.options[0].verdict, found.options[0].victims) == ("could take it", ("old",))
+
+
+def test_a_load_under_way_is_explained_with_what_is_left() -> None:
+    """By its percentage, or by how long the last load took."""
+    fleet = Fleet(profile("m", 10_240))
+    card = fleet.card()
+    fleet.ask("m")
+    fleet.accept(card)
+    fleet.now += 5.0
+    assert explained(fleet, "m").wait_ms == 15_000
+    fleet.from_neuron(m.LoadProgress(command=fleet.place(card).command, model="m", percent=25), card.route)
+    found = explained(fleet, "m")
+    assert (found.verdict, found.reason) == ("join", "it is loading on a/sim-0, 25 % done")
+    assert found.wait_ms == 15_000
+    assert found.waiting == 1
+
+
+def test_a_refusal_is_explained_with_the_fault_that_clients_get() -> None:
+    """A model that nobody knows, one that fits nowhere, one whose load failed a moment ago."""
+    fleet = Fleet(profile("giant", 99_000), profile("broken"))
+    card = fleet.card()
+    fleet.ask("broken")
+    fleet.accept(card)
+    fleet.become(card, "broken", "failed", detail="its file is broken")
+    codes = [
+        fault.code
+        for model in ("nobody", "giant", "broken")
+        if (fault := explained(fleet, model).fault) is not None
+    ]
+    assert codes == [Code.MODEL_NOT_FOUND, Code.DOES_NOT_FIT, Code.LOAD_FAILED]
+    assert explained(fleet, "broken").wait_ms == 5000
+
+
+def test_who_would_come_behind_others_is_told_so() -> None:
+    """A slot that has just become free is for those who wait already."""
+    fleet = Fleet(profile("m"))
+    card = fleet.card(m=8000)
+    for _ in range(5):
+        fleet.ask("m")
+    neuron = fleet.neuron(card)
+    neuron.models["m"] = replace(neuron.models["m"], slots=9)  # as if nobody had been served from it yet
+    found = explained(fleet, "m")
+    assert (found.verdict, found.reason, found.waiting) == ("wait", "others wait before it", 1)
+
+
+def test_time_alone_settles_a_broker() -> None:
+    """A broker that nobody has spoken to for long knows that nobody holds a model, and says so."""
+    fleet = Fleet(settled=False)
+    assert explained(fleet, "nobody").verdict == "wait"
+    fleet.now = 3.0
+    assert explained(fleet, "nobody").verdict == "refuse"
+
+
+def test_who_waits_for_an_unknown_model_is_told_when_the_broker_has_settled() -> None:
+    """The core asks to be woken for it, though nothing else is due."""
+    fleet = Fleet(settled=False)
+    fleet.ask("nobody")
+    fleet.now = 2.0
+    fleet.edge_beat()
+    assert fleet.broker.next_deadline() == 3.0
+    assert [one.request for one in messages_to(fleet.tick(1.0), m.Refused)] == ["r1"]

@@ -26,6 +26,8 @@ from cortex.protocol.faults import Code
 
 Reason = Literal["load", "ttl", "operator", "repair"]
 """Why something leaves: for another model, unused for too long, by order, or as what is left of a broken replica."""
+GRACE = 3.0
+"""Seconds that a load may be over its deadline here: the device keeps the same one, and its word is the better one."""
 RESEND = 1.0
 UNANSWERED = 10.0
 """Seconds after which a device that lives and does not answer is asked no longer."""
@@ -107,6 +109,7 @@ class Loads:
         self._number += 1
         command = f"{self._prefix}-{self._number}"
         profile = self._view.profile(plan.model)
+        allowed = profile.load_deadline + GRACE
         spec = load_spec(plan, profile, pinned=pinned) if plan.model else None
         messages: dict[bytes, m.Place] = {}
         for part in plan.parts:
@@ -121,9 +124,7 @@ class Loads:
             )
             neuron.asked = command
             neuron.closing.update(part.evict)
-        placement = Placement(
-            command, plan, why, reason, now, now + profile.load_deadline, profile.load_deadline, messages, now
-        )
+        placement = Placement(command, plan, why, reason, now, now + allowed, allowed, messages, now)
         self.by_command[command] = placement
         if plan.model:
             assert plan.model not in self.by_model, f"{plan.model} is loaded twice at once"
@@ -287,7 +288,7 @@ class Loads:
                         part.neuron.shut[placement.model] = now + UNANSWERED
                 ended.append(self._end(placement, End.LOST, "a device did not answer"))
             elif placement.model and placement.is_answered and now >= placement.deadline:
-                detail = f"it was not loaded within {placement.allowed_s:.0f} s"
+                detail = f"it was not loaded within {placement.allowed_s - GRACE:.0f} s"
                 placement.plan.leader.shut[placement.model] = now + SHUT_LONG
                 ended.append(self._end(placement, End.FAILED, detail))
         return ended

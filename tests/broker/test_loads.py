@@ -169,7 +169,7 @@ def test_a_load_that_takes_too_long_has_failed() -> None:
     card = fleet.card()
     fleet.ask("m")
     fleet.accept(card)
-    fleet.live(4.5)
+    fleet.live(4.5 + GRACE)
     assert "m" not in fleet.broker.state.loads.by_model
     assert fleet.view.failures["m"].detail == "it was not loaded within 4 s"
     assert fleet.neuron(card).shut["m"] > fleet.now + 50.0

@@ -80,6 +80,10 @@ class Requests:
         """Whether this attempt ended not long ago."""
         return key in self._ended_keys
 
+    def has_waiters(self, model: str) -> bool:
+        """Whether somebody waits for this model."""
+        return self.waiting.first(model) is not None
+
     def add(
         self,
         key: Key,

@@ -20,6 +20,8 @@ from simulator.residency import LAPSE, Fate, Held, Shelf
 
 SLOTS = 1
 """Of every model: the least with which somebody waits."""
+LONG_AGO = 10**9
+"""Milliseconds: the broker's own memory of when a model was used is the better one, with a single broker."""
 BUSY = Fault(code=Code.BUSY, message="every slot is taken")
 Timer = tuple[float, str, str]
 
@@ -182,5 +184,5 @@ class Device:
             phase="idle",
             live=tuple(self.live),
             free_bytes=self.shelf.device().free_bytes,
-            use={name: Use(self.in_hand(name), 0) for name in hot},
+            use={name: Use(self.in_hand(name), LONG_AGO) for name in hot},
         )

@@ -55,8 +55,11 @@ class Judge:
         forgotten = self.open.keys() - waited_for
         require(not forgotten, f"{sorted(forgotten)} were forgotten")
         require(waited_for == self.open.keys(), f"{sorted(waited_for)} are served for nobody")
+        asked = {one.route: one.asked for one in broker.neurons.values()}
         self.victims = {
-            one.route: (one.asked, frozenset(one.closing)) for one in broker.neurons.values() if one.asked
+            route: (command, victims)
+            for route, (command, victims) in self.victims.items()
+            if asked.get(route) == command
         }
         if not self.is_later:
             self._nobody_sleeps()
@@ -104,7 +107,8 @@ class Judge:
         if message.evict and not any(neuron.models[victim].devices for victim in message.evict):
             spare = need <= free + sum(freed) - min(freed)
             require(not spare, f"{model} does not need all of its victims")
-        require(broker.requests.waiting.first(model) is not None, f"{model} is loaded for nobody")
+        somebody = broker.requests.waiting.first(model) is not None or view.profile(model).pinned
+        require(somebody, f"{model} is loaded for nobody")
         hot = [one.name for one in view.replicas(model)]
         require(len(hot) < view.profile(model).replicas.max, f"{model} is loaded once too often")
         require(not hot or not message.evict, f"another replica of {model} evicts somebody")
@@ -130,7 +134,9 @@ class Judge:
             assert key is not None
             choice = broker.serving.choice(broker.requests.live[key], now)
             require(not isinstance(choice, Serve), f"{model}: somebody waits beside a free slot")
-            require(not isinstance(choice, Load), f"{model}: somebody waits, and it could be loaded now")
+            if model not in broker.state.loads.by_model:
+                sleeps = isinstance(choice, Load)
+                require(not sleeps, f"{model}: somebody waits, and it could be loaded now")
 
     def is_done(self) -> bool:
         """Whether everybody is answered, nothing is on its way, and the books are closed."""

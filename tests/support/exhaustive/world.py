@@ -25,7 +25,7 @@ from cortex.broker.events import (
 from cortex.broker.view import Policy
 from cortex.broker.waiting import Key
 from cortex.protocol import messages as m
-from exhaustive.device import Device
+from exhaustive.device import SLOTS, Device
 from exhaustive.judge import Judge
 from exhaustive.memory import Memory, Moment
 from simulator.residency import Shelf
@@ -33,6 +33,7 @@ from simulator.residency import Shelf
 STEP = 6.0
 """Seconds that pass at once: longer than a turn, a residency, a lapse, a first backoff and three heartbeats."""
 FOR_EVER = 1e7
+UNIT_MB = 1024
 EDGE = b"edge"
 
 Action = tuple[str, Callable[..., None], tuple[Any, ...], bool]
@@ -54,13 +55,12 @@ class Scene:
     """How often time may pass while messages are on their way."""
     beats: int = 0
     """How often a device may beat while no time passes."""
-    pins: int = 0
     ready_first: bool = False
     longest_load: float = 0.0
     """Loads that take longer than that fail; 0: none does."""
     turn_s: float = STEP
-    first: str = ""
-    """A model that is hot on the first device when it begins."""
+    first: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
+    """What is hot on each device when it begins."""
 
 
 @dataclass(slots=True)
@@ -102,12 +102,10 @@ class World:
     def _begin(self) -> None:
         """Everybody is registered and ready, and nothing is on its way."""
         self._feed(FromEdge(EDGE, EDGE, m.EdgeBeat(name="edge")))
-        first = self.scene.first
-        if first:
-            profile = self.broker.state.view.profile(first)
-            shelf = self.devices[0].shelf
-            shelf.stock(first, SLOTS_OF_FIRST)
-            shelf.models[first].footprint = profile.vram_mb // 1024
+        for device, names in zip(self.devices, self.scene.first, strict=True):
+            for name in names:
+                device.shelf.stock(name, SLOTS)
+                device.shelf.models[name].footprint = self.broker.state.view.profile(name).vram_mb // UNIT_MB
         self.settle()
         self.now += STEP
         self.time_passes()
@@ -295,8 +293,6 @@ class World:
         for route in lost:
             self._feed(NeuronUnreachable(route))
 
-
-SLOTS_OF_FIRST = 1
 
 
 def _vars(one: Any) -> dict[str, Any]:

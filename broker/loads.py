@@ -267,7 +267,9 @@ class Loads:
                 ended.append(self._end(placement, End.LOST, "a device did not answer"))
             elif placement.model and placement.is_answered and now >= placement.deadline:
                 detail = f"it was not loaded within {placement.allowed_s:.0f} s"
-                placement.plan.leader.shut[placement.model] = now + SHUT_LONG
+                leader = placement.plan.leader
+                leader.shut[placement.model] = now + SHUT_LONG
+                leader.stuck.add(placement.model)
                 ended.append(self._end(placement, End.FAILED, detail))
         return ended
 

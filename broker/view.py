@@ -121,9 +121,10 @@ class View:
                 yield neuron
 
     def loading_at(self, model: str) -> Neuron | None:
-        """A device on which the model is loading, whoever ordered it."""
+        """A device on which the model is loading, whoever ordered it, unless that was given up."""
         for neuron in self.holders.get(model, {}).values():
-            if neuron.models[model].state == "loading" and neuron.state == "ready":
+            is_loading = neuron.models[model].state == "loading" and neuron.state == "ready"
+            if is_loading and model not in neuron.stuck:
                 return neuron
         return None
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 from unittest import mock
 
-from cortex.broker import eviction, placement, upkeep
+from cortex.broker import eviction, upkeep
+from cortex.broker import placement as placing
 from cortex.broker.core import Broker
 from cortex.broker.edgeside import EdgeSide
 from cortex.broker.events import FromNeuron
@@ -260,7 +261,7 @@ class ForgetsWhoComesBack(Altered):
 
 # ── policies ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-_victims, _residents, _plan = eviction.victims, placement.residents, upkeep.plan
+_victims, _residents, _plan = eviction.victims, placing.residents, upkeep.plan
 
 
 def too_few(*args: Any, **more: Any) -> Any:
@@ -272,7 +273,9 @@ def too_few(*args: Any, **more: Any) -> Any:
 def too_many(missing: int, residents: Any, **more: Any) -> Any:
     """Everybody who may go, goes."""
     residents = list(residents)
-    return _victims(max(missing, sum(one.footprint for one in residents)) if missing > 0 else 0, residents, **more)
+    return _victims(
+        max(missing, sum(one.footprint for one in residents)) if missing > 0 else 0, residents, **more
+    )
 
 
 def as_if_idle(*args: Any) -> Any:
@@ -305,7 +308,7 @@ def never_asked(model: str, neuron: Neuron, now: float) -> str:
     held = neuron.models.get(model)
     if neuron.state != "ready" or neuron.stalled or neuron.drained:
         return "closed"
-    return "here" if held is not None and held.state in placement.OCCUPYING else ""
+    return "here" if held is not None and held.state in placing.OCCUPYING else ""
 
 
 # ── the table ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -11,12 +11,12 @@ from collections.abc import Callable
 from typing import Any
 
 from msgspec import Struct
+from simulator.residency import LAPSE, Fate, Held, Shelf
 
 from cortex.broker.waiting import Key
 from cortex.protocol import messages as m
 from cortex.protocol.faults import Code, Fault
 from cortex.protocol.values import Use
-from simulator.residency import LAPSE, Fate, Held, Shelf
 
 SLOTS = 1
 """Of every model: the least with which somebody waits."""
@@ -151,9 +151,7 @@ class Device:
     def loading(self) -> list[Held]:
         """Loads that have begun."""
         return [
-            held
-            for held in self.shelf.models.values()
-            if held.state == "loading" and held.began is not None
+            held for held in self.shelf.models.values() if held.state == "loading" and held.began is not None
         ]
 
     def time_passed(self, now: float, longest_load: float) -> None:

@@ -11,11 +11,12 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from simulator.residency import Shelf
+
 from cortex.broker.core import Broker
 from exhaustive.memory import Moment
 from exhaustive.shape import Shaper
 from exhaustive.world import STEP, Scene, World
-from simulator.residency import Shelf
 
 MOST = 5_000_000
 

@@ -51,7 +51,9 @@ class Judge:
                 self.victims[effect.route] = (message.command, frozenset(message.evict))
             elif isinstance(message, m.Generate):
                 self._dispatched(effect.route, message)
-        waited_for = {key[0] for key, one in broker.requests.live.items() if one.state is not State.CANCELLING}
+        waited_for = {
+            key[0] for key, one in broker.requests.live.items() if one.state is not State.CANCELLING
+        }
         forgotten = self.open.keys() - waited_for
         require(not forgotten, f"{sorted(forgotten)} were forgotten")
         require(waited_for == self.open.keys(), f"{sorted(waited_for)} are served for nobody")
@@ -160,5 +162,3 @@ class Judge:
 def require(holds: bool, what: str) -> None:
     if not holds:
         raise Wrong(what)
-
-

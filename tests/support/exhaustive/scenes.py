@@ -36,6 +36,7 @@ SHARING = Scene(
     name="sharing",
     profiles=(model("a", 1), model("b", 1), model("c", 2)),
     budgets=(2, 2),
+    first=((), ("c",)),
     arrivals=3,
 )
 """Small models stand beside each other, so that one device is asked while another of its loads ends."""

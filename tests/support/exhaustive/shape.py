@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Shape = tuple[Any, ...]
 
 SEEN: dict[str, str] = {
-    "Neuron": "route state version drained models since used foreign assigned load full closing asked shut strays"
+    "Neuron": "route state version drained models since used foreign assigned load full closing asked shut stuck strays"
     " device dispatches seen",
     "Placement": "command plan deadline messages asked_at versions committed",
     "Request": "key edge submit state neuron sent missing since",
@@ -93,7 +93,9 @@ class Shaper:
             tuple([self._device(one) for one in world.devices]),
             tuple(sorted(state.view.gone)),
             tuple(
-                sorted([(name, one.count, self.ahead(one.until)) for name, one in state.view.failures.items()])
+                sorted(
+                    [(name, one.count, self.ahead(one.until)) for name, one in state.view.failures.items()]
+                )
             ),
             tuple(sorted([(name, min(2, count)) for name, count in state.crashes.items() if count])),
         )
@@ -125,7 +127,9 @@ class Shaper:
             one.model,
             tuple([(self._where(part.neuron.route), part.evict, part.loads) for part in one.plan.parts]),
             one.plan.drain,
-            tuple(sorted([(self._where(route), self._version(route, at)) for route, at in one.versions.items()])),
+            tuple(
+                sorted([(self._where(route), self._version(route, at)) for route, at in one.versions.items()])
+            ),
             one.committed,
             self.ago(one.asked_at, 2) if not one.is_answered else 0,
             self.ahead(one.deadline, 3),
@@ -168,6 +172,7 @@ class Shaper:
             tuple(sorted(one.foreign.items())),
             tuple(sorted(one.full)),
             tuple(sorted(one.closing)),
+            tuple(sorted(one.stuck)),
             self.command(one.asked),
             tuple(sorted([(name, self.ahead(at)) for name, at in one.shut.items() if at > self.now])),
             tuple(sorted([(self.request(key[0]), self.ago(at, 1)) for key, at in one.strays.items()])),
@@ -212,7 +217,12 @@ class Shaper:
         match message:
             case m.Ready():
                 device = message.device
-                return (kind, self._version(route, message.version), self._models(message.models), device.free_bytes)
+                return (
+                    kind,
+                    self._version(route, message.version),
+                    self._models(message.models),
+                    device.free_bytes,
+                )
             case m.Placed():
                 return (kind, self.command(message.command), self._version(route, message.version))
             case m.PlaceRefused():

@@ -6,11 +6,11 @@ everything that takes time. Arrivals, leavings, faults and lags are numbered, so
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
-from msgspec import Struct
+from simulator.residency import Shelf
 
 from cortex.broker.catalogue import Catalogue, Profile
 from cortex.broker.core import Broker
@@ -28,7 +28,6 @@ from cortex.protocol import messages as m
 from exhaustive.device import SLOTS, Device
 from exhaustive.judge import Judge
 from exhaustive.memory import Memory, Moment
-from simulator.residency import Shelf
 
 STEP = 6.0
 """Seconds that pass at once: longer than a turn, a residency, a lapse, a first backoff and three heartbeats."""
@@ -90,9 +89,7 @@ class World:
             Device(index, budget, ready_first=scene.ready_first, shelf=shelf)
             for index, budget in enumerate(scene.budgets)
         ]
-        self.left = Left(
-            scene.arrivals, scene.leaves, scene.crashes, scene.failures, scene.lags, scene.beats
-        )
+        self.left = Left(scene.arrivals, scene.leaves, scene.crashes, scene.failures, scene.lags, scene.beats)
         self.judge = Judge(self)
         self.arrived = 0
         self._memories: list[Memory] = []
@@ -161,41 +158,40 @@ class World:
 
     def actions(self) -> list[Action]:
         """Everything that may happen next."""
-        left, found = self.left, []
-        is_calm = True
-        for device in self.devices:
-            name = f"device {device.index}"
-            if device.last_words:
-                is_calm = False
-                found.append((f"deliver last words of {name}", self.last_words, (device,), True))
-            if device.up:
-                is_calm = False
-                found.append((f"deliver from {name}", self.deliver, (device,), True))
-            if device.down:
-                is_calm = False
-                found.append((f"read on {name}", self.read, (device,), True))
-            if device.alive:
-                for held in device.loading():
-                    found.append((f"{held.name} is hot on {name}", self.load_ends, (device, held.name, False), True))
-                    if left.failures:
-                        found.append((f"{held.name} fails on {name}", self.load_ends, (device, held.name, True), False))
-                for key in device.live:
-                    found.append((f"{key[0]} ends on {name}", self.finish, (device, key), True))
-                if left.crashes:
-                    found.append((f"{name} crashes", self.crash, (device,), False))
-                if left.beats:
-                    found.append((f"{name} beats", self.beat, (device,), False))
-            else:
-                found.append((f"{name} returns", self.start, (device,), True))
+        left = self.left
+        is_calm = not any(one.up or one.down or one.last_words for one in self.devices)
+        found = [action for device in self.devices for action in self._actions_at(device)]
         if left.arrivals:
-            for profile in self.scene.profiles:
-                found.append((f"a client for {profile.id}", self.arrive, (profile.id,), False))
+            found += [
+                (f"a client for {one.id}", self.arrive, (one.id,), False) for one in self.scene.profiles
+            ]
         if left.leaves:
-            for request in self.judge.open:
-                found.append((f"{request} leaves", self.leave, (request,), False))
+            found += [(f"{request} leaves", self.leave, (request,), False) for request in self.judge.open]
         if is_calm or left.lags:
             found.append(("time passes", self.time_passes, (not is_calm,), is_calm))
         return found
+
+    def _actions_at(self, device: Device) -> Iterator[Action]:
+        left, name = self.left, f"device {device.index}"
+        if device.last_words:
+            yield f"deliver last words of {name}", self.last_words, (device,), True
+        if device.up:
+            yield f"deliver from {name}", self.deliver, (device,), True
+        if device.down:
+            yield f"read on {name}", self.read, (device,), True
+        if not device.alive:
+            yield f"{name} returns", self.start, (device,), True
+            return
+        for held in device.loading():
+            yield f"{held.name} is hot on {name}", self.load_ends, (device, held.name, False), True
+            if left.failures:
+                yield f"{held.name} fails on {name}", self.load_ends, (device, held.name, True), False
+        for key in device.live:
+            yield f"{key[0]} ends on {name}", self.finish, (device, key), True
+        if left.crashes:
+            yield f"{name} crashes", self.crash, (device,), False
+        if left.beats:
+            yield f"{name} beats", self.beat, (device,), False
 
     def read(self, device: Device) -> None:
         self._touch(device, core=False)
@@ -294,8 +290,5 @@ class World:
             self._feed(NeuronUnreachable(route))
 
 
-
 def _vars(one: Any) -> dict[str, Any]:
     return getattr(one, "__dict__", {})
-
-

@@ -82,6 +82,7 @@ class Oracle:
         self._waits_ms: dict[Key, int] = {}
         self._asked: dict[bytes, set[str]] = {}
         self._told: set[Key] = set()
+        self._placed_at: dict[str, float] = {}
         self._holders: dict[Key, bytes] = {}
         self._sent: Counter[Key] = Counter()
         self.note("broker started")
@@ -142,7 +143,8 @@ class Oracle:
                 self._left(earlier)
             place, until = self._kept.pop((message.principal, message.digest), (0, 0.0))
             took = bool(message.digest) and self.world.now < until
-            self.branches["took its waiting place"] += took
+            if took:
+                self.branches["took its waiting place"] += 1
             self._order[key] = place if took else len(self._order)
             self._deadlines[key] = self.world.now + message.queue_ms / 1000
             self._waits_ms[key] = message.queue_ms
@@ -293,6 +295,17 @@ class Oracle:
         if self.world.broker is None:
             return
         self._sent.clear()
+        for placement in self._broker.state.loads.by_command.values():
+            late = self.world.now - self._placed_at.setdefault(placement.command, self.world.now)
+            if any(
+                (held := part.neuron.models.get(victim)) is not None and held.state == "draining"
+                for part in placement.plan.parts
+                for victim in part.evict
+            ):
+                self._placed_at[placement.command] = self.world.now
+            elif placement.model:
+                allowed = self._broker.state.view.profile(placement.model).load_deadline
+                self.require(late <= allowed + 12.0, f"the load of {placement.model} is past its deadline")
         waiting = self._broker.requests.waiting
         for model in waiting.models():
             for key in waiting.keys(model):

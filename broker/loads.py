@@ -37,7 +37,7 @@ class End(Enum):
     REFUSED = "refused"
     """Nothing was changed; the truth that came with the refusal may lead to another plan."""
     LOST = "lost"
-    """A device that took part is gone, or does not answer."""
+    """A device that took part is gone, does not answer, or let its reservation lapse."""
     FAILED = "failed"
 
 
@@ -234,8 +234,9 @@ class Loads:
         if held is not None and held.state == "hot":
             self._view.usage.loaded(plan.model, held.load_ms / 1000 or now - placement.begun)
             return End.DONE, ""
-        detail = (held.detail if held is not None else "") or "the device gave the load up"
-        return End.FAILED, detail
+        if held is None or held.state != "failed":  # a reservation that lapsed says nothing about the model
+            return End.LOST, "the device gave the load up"
+        return End.FAILED, held.detail or "it failed to load"
 
     # ── what does not come ───────────────────────────────────────────────────────────────────────────────────────
 

@@ -153,6 +153,15 @@ class View:
                 found.append(member)
         return found
 
+    def is_coming(self, neuron: Neuron, model: str) -> bool:
+        """Whether a share of this replica is still loading: its devices are not hot at the same moment."""
+        for index in neuron.models[model].devices:
+            member = self.beside(neuron, index)
+            held = member.models.get(model) if member is not None else None
+            if held is not None and held.state == "loading":
+                return True
+        return False
+
     def failed(self, model: str, detail: str, now: float) -> Failure:
         """A load of the model failed: none is tried for a while, longer each time."""
         before = self.failures.get(model)

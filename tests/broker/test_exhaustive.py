@@ -31,7 +31,7 @@ STATES = {
     "crashing": 26_000,
     "hanging": 13_000,
     "lagging": 5_000,
-    "spanning": 5_000,
+    "spanning": 4_000,
     "leaving": 2_500,
     "failing": 2_500,
 }

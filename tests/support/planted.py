@@ -311,6 +311,11 @@ def never_asked(model: str, neuron: Neuron, now: float) -> str:
     return "here" if held is not None and held.state in placing.OCCUPYING else ""
 
 
+def never_coming(*_args: Any) -> bool:
+    """A replica of which a share is still loading counts as broken."""
+    return False
+
+
 # ── the table ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -360,7 +365,7 @@ PLANTED = (
     _part(WaitsForAFailure, "failing", "stuck"),
     _part(TakesNoForAnAnswer, "sharing", "could be loaded now"),
     _part(NeverReopens, "turns", "stuck"),
-    _part(BelievesOldWords, "swap", "turned away: load_failed"),
+    _part(BelievesOldWords, "turns", "turned away: load_failed"),
     _part(ForgetsWhoComesBack, "crashing", "beside a free slot|could be loaded now"),
     _policy("placement.victims", too_few, "whole", "do not make room"),
     _policy("placement.victims", too_many, "crowded", "does not need all of its victims"),
@@ -368,5 +373,6 @@ PLANTED = (
     _policy("placement.residents", as_if_loose, "pinned", "is pinned and was to be evicted"),
     _policy("placement._closed", never_asked, "swap", "asked twice at once"),
     _policy("upkeep.plan", for_one_more, "replicas", "evicts somebody"),
+    _policy("view.View.is_coming", never_coming, "spanning", "while a share of it was loading"),
     _policy("core.expired", used_or_not, "idle", "works and was to be evicted|is waited for"),
 )

@@ -94,6 +94,9 @@ class Judge:
             held = neuron.models[victim]
             broken = len(view.members(neuron, victim)) < len(held.devices)
             pinned = held.pinned or view.profile(victim).pinned
+            still = [one for one in view.neurons.values() if victim in one.models and held.devices]
+            loading = any(one.models[victim].state == "loading" for one in still)
+            require(not loading, f"{victim} was to be evicted while a share of it was loading")
             require(held.state == "hot", f"{victim} is {held.state} and was to be evicted")
             require(not pinned or broken, f"{victim} is pinned and was to be evicted")
             if not message.drain:

@@ -37,7 +37,7 @@ SHARING = Scene(
     profiles=(model("a", 1), model("b", 1), model("c", 2)),
     budgets=(2, 2),
     first=((), ("c",)),
-    arrivals=3,
+    arrivals=2,
 )
 """Small models stand beside each other, so that one device is asked while another of its loads ends."""
 CROWDED = Scene(
@@ -85,9 +85,9 @@ SPANNING = Scene(
     arrivals=2,
 )
 """A model over both devices wants all that the others have."""
-SPANNING_CRASH = replace(
-    SPANNING, name="spanning, crashing", profiles=(model("a", 2), model("s", 4, min_devices=2)), crashes=1
-)
+SPANNING_CRASH = replace(SPANNING, name="spanning, crashing", arrivals=1, crashes=1, first=(("a",), ("b",)))
+SPANNING_LAG = replace(SPANNING, name="spanning, lagging", arrivals=1, lags=1, first=(("a",), ("b",)))
+"""Reservations lapse, commits come late or to the dead."""
 HANGING = replace(
     SWAP,
     name="hanging",
@@ -98,7 +98,7 @@ HANGING = replace(
 
 SCENES = (
     SWAP, TURNS, LEAVING, FAILING, CRASHING, LAGGING, SHARING, CROWDED, WHOLE, YOUNG, PINNED, IDLE, REPLICAS,
-    SPANNING, SPANNING_CRASH, HANGING,
+    SPANNING, SPANNING_CRASH, SPANNING_LAG, HANGING,
 )  # fmt: skip
 
 DEEP = (

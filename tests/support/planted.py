@@ -360,7 +360,7 @@ PLANTED = (
     _part(IgnoresTheDeadlineOfLoads, SIMULATOR, "is past its deadline"),
     _part(RevivesVictims, "turns", "which is a victim"),
     _part(SleepsThroughNews, "swap", "beside a free slot|could be loaded now"),
-    _part(BelievesInGhosts, "crashing", "stuck"),
+    _part(BelievesInGhosts, "spanning, crashing", "stuck"),
     _part(LoadsTwice, "swap", "is loaded twice at once"),
     _part(WaitsForAFailure, "failing", "stuck"),
     _part(TakesNoForAnAnswer, "sharing", "could be loaded now"),

@@ -355,7 +355,7 @@ PLANTED = (
     _part(BelievesTheDeparted, SIMULATOR, "that it had left"),
     _part(RelaysForAnySession, SIMULATOR, "unknown session"),
     _part(ClearsEveryRefusal, SIMULATOR, "spins"),
-    _part(RepeatsWhatWasRefused, SIMULATOR, "is loaded for nobody"),
+    _part(RepeatsWhatWasRefused, "sharing", "is loaded for nobody"),
     _part(ExtendsForEver, SIMULATOR, "waits past its deadline"),
     _part(IgnoresTheDeadlineOfLoads, SIMULATOR, "is past its deadline"),
     _part(RevivesVictims, "turns", "which is a victim"),

@@ -38,6 +38,7 @@ SHARING = Scene(
     budgets=(2, 2),
     first=((), ("c",)),
     arrivals=2,
+    leaves=1,
 )
 """Small models stand beside each other, so that one device is asked while another of its loads ends."""
 CROWDED = Scene(

@@ -279,7 +279,8 @@ class Oracle:
         if not isinstance(message, m.Finished):
             code = message.fault.code
             if code is Code.UNKNOWN_REQUEST:
-                self.branches["request unknown"] += 1
+                if key not in self._told:  # else the question crossed the answer
+                    self.branches["request unknown"] += 1
                 return
             self.branches[f"{type(message).__name__.lower()} {code}"] += 1
         self.require(key in self._order, f"a terminal for {key}, which nobody submitted")

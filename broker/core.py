@@ -26,7 +26,6 @@ from cortex.broker.fleet import Edge, Neuron
 from cortex.broker.neuronside import NeuronSide
 from cortex.broker.operations import Operations
 from cortex.broker.requests import Requests
-from cortex.broker.routing import Serve, Want, choose
 from cortex.broker.serving import Serving
 from cortex.broker.shortlist import best
 from cortex.broker.state import State
@@ -280,7 +279,7 @@ class Broker:
 
     def check(self) -> None:
         """Assert every invariant. Cheap enough to run after every event of a simulation."""
-        view, waiting = self.state.view, self.requests.waiting
+        view, waiting, live = self.state.view, self.requests.waiting, self.requests.live
         self.requests.check()
         self.state.loads.check()
         assigned = 0
@@ -288,11 +287,11 @@ class Broker:
             assigned += len(neuron.assigned)
             assert sum(neuron.load.values()) == len(neuron.assigned), f"{neuron.name}: slots leaked"
             for key in neuron.assigned:
-                assert self.requests.live[key].neuron is neuron, f"{key} is held by a neuron it left"
-        assert assigned + len(waiting) == len(self.requests.live), "a request is in no place or in two"
+                assert live[key].neuron is neuron, f"{key} is held by a neuron it left"
+        assert assigned + len(waiting) == len(live), "a request is in no place or in two"
         for model in waiting.models():
-            choice = choose(Want(model), view, now=self.started)
-            assert not isinstance(choice, Serve), f"{model}: somebody waits beside a free slot"
+            slots = [neuron.name for neuron in view.replicas(model) if neuron.free(model) > 0]
+            assert not slots, f"{model}: somebody waits beside a free slot on {slots[0]}"
         for name, holders in view.holders.items():
             for route, neuron in holders.items():
                 assert view.neurons.get(route) is neuron, f"{name} is held by a neuron that is gone"

@@ -60,6 +60,8 @@ class Neuron:
     """The placement that it has not answered: one at a time, for each changes the version that the next must name."""
     shut: dict[str, float] = field(default_factory=dict)
     """Models whose placement it refused or failed, and until when it is not asked again."""
+    stuck: set[str] = field(default_factory=set)
+    """Models that it still says are loading, though their load took too long and was given up: nobody waits for it."""
     strays: dict[Key, float] = field(default_factory=dict)
     """Requests it reports as live that this broker did not send: since when."""
     turn: int = -1
@@ -118,6 +120,8 @@ class Neuron:
         """Believe what the neuron says about its residency."""
         self.models = {model.id: model for model in models}
         hot = {model.id for model in models if model.state == "hot"}
+        if self.stuck:
+            self.stuck &= {model.id for model in models if model.state == "loading"}
         self.since = {name: self.since.get(name, now) for name in hot}
         self.used = {name: self.used.get(name, now) for name in hot}
 

@@ -43,7 +43,7 @@ class End(Enum):
     REFUSED = "refused"
     """Nothing was changed; the truth that came with the refusal may lead to another plan."""
     LOST = "lost"
-    """A device that took part is gone, or does not answer."""
+    """A device that took part is gone, does not answer, or let its reservation lapse."""
     FAILED = "failed"
 
 
@@ -256,8 +256,9 @@ class Loads:
             self._view.usage.loaded(plan.model, seconds)
             self.durations.append(seconds)
             return End.DONE, ""
-        detail = (held.detail if held is not None else "") or "the device gave the load up"
-        return End.FAILED, detail
+        if held is None or held.state != "failed":  # a reservation that lapsed says nothing about the model
+            return End.LOST, "the device gave the load up"
+        return End.FAILED, held.detail or "it failed to load"
 
     # ── what does not come ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -289,7 +290,9 @@ class Loads:
                 ended.append(self._end(placement, End.LOST, "a device did not answer"))
             elif placement.model and placement.is_answered and now >= placement.deadline:
                 detail = f"it was not loaded within {placement.allowed_s - GRACE:.0f} s"
-                placement.plan.leader.shut[placement.model] = now + SHUT_LONG
+                leader = placement.plan.leader
+                leader.shut[placement.model] = now + SHUT_LONG
+                leader.stuck.add(placement.model)
                 ended.append(self._end(placement, End.FAILED, detail))
         return ended
 

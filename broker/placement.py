@@ -91,7 +91,7 @@ def residents(view: View, neuron: Neuron, now: float) -> list[Resident]:
         if model.state != "hot" or name in neuron.closing:
             continue
         members = view.members(neuron, name) if model.devices else [neuron]
-        if any(member.asked for member in members):
+        if any(member.asked for member in members) or (model.devices and view.is_coming(neuron, name)):
             continue
         profile = view.profile(name)
         copies = len(view.hot.get(name, ())) if model.slots else 0

@@ -80,6 +80,10 @@ class Requests:
         """Whether this attempt ended not long ago."""
         return key in self._ended_keys
 
+    def has_waiters(self, model: str) -> bool:
+        """Whether somebody waits for this model."""
+        return self.waiting.first(model) is not None
+
     def add(
         self,
         key: Key,
@@ -268,15 +272,17 @@ class Requests:
         """Assert that every request is in exactly one place."""
         assert self.submitted == len(self.live) + sum(self.ended.values()), "a request ended never or twice"
         waiting = 0
+        principals: dict[str, int] = {}
         for key, request in self.live.items():
+            neuron, principal = request.neuron, request.submit.principal
             if request.state is State.WAITING:
                 waiting += 1
                 assert key in self.waiting, f"{key} waits in no queue"
-                assert request.neuron is None, f"{key} waits and holds a slot"
+                assert neuron is None, f"{key} waits and holds a slot"
             else:
-                assert request.neuron is not None, f"{key} is {request.state} nowhere"
-                assert key in request.neuron.assigned, f"{key} holds no slot"
+                assert neuron is not None, f"{key} is {request.state} nowhere"
+                assert key in neuron.assigned, f"{key} holds no slot"
             assert key in request.edge.requests, f"{key} is not its edge's"
+            principals[principal] = principals.get(principal, 0) + 1
         assert waiting == len(self.waiting), "a ghost waits"
-        principals = Counter(request.principal for request in self.live.values())
         assert principals == self.of_principal, "a principal is charged for requests that are not there"

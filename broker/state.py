@@ -39,6 +39,6 @@ class State:
         """Devices lost in a row while they loaded a model."""
         self.restores: dict[str, tuple[str, ...]] = {}
         """Runtime pins of devices that were sent to restart, by the device's name."""
-        self.view.has_waiters = lambda model: self.requests.waiting.first(model) is not None
+        self.view.has_waiters = self.requests.has_waiters
         self.view.awaited = self.requests.waiting.models
         self.view.underway = self.loads.underway

@@ -51,6 +51,8 @@ def broken(view: View) -> Iterator[tuple[Neuron, str]]:
             if len(model.devices) < 2 or model.state != "hot":
                 continue
             members = view.members(neuron, name)
+            if view.is_coming(neuron, name):
+                continue
             if len(members) < len(model.devices) and not any(member.asked for member in members):
                 yield neuron, name
                 break

@@ -159,9 +159,10 @@ class View:
                 yield neuron
 
     def loading_at(self, model: str) -> Neuron | None:
-        """A device on which the model is loading, whoever ordered it."""
+        """A device on which the model is loading, whoever ordered it, unless that was given up."""
         for neuron in self.holders.get(model, {}).values():
-            if neuron.models[model].state == "loading" and neuron.state == "ready":
+            is_loading = neuron.models[model].state == "loading" and neuron.state == "ready"
+            if is_loading and model not in neuron.stuck:
                 return neuron
         return None
 
@@ -189,6 +190,15 @@ class View:
             if member is not None and (held := member.models.get(model)) is not None and held.state == "hot":
                 found.append(member)
         return found
+
+    def is_coming(self, neuron: Neuron, model: str) -> bool:
+        """Whether a share of this replica is still loading: its devices are not hot at the same moment."""
+        for index in neuron.models[model].devices:
+            member = self.beside(neuron, index)
+            held = member.models.get(model) if member is not None else None
+            if held is not None and held.state == "loading":
+                return True
+        return False
 
     def failed(self, model: str, detail: str, now: float) -> Failure:
         """A load of the model failed: none is tried for a while, longer each time."""

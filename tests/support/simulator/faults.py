@@ -193,7 +193,10 @@ class Faults:
 
     def _load_hangs(self) -> bool:
         neuron = self.world.rng.choice(self.neurons)
-        neuron.fate.hangs += 1
+        if self.world.rng.random() < 0.5:
+            neuron.fate.hangs += 1
+        else:
+            neuron.fate.deaf += 1
         return True
 
     def _foreign_memory(self) -> bool:

@@ -82,6 +82,7 @@ class Oracle:
         self._waits_ms: dict[Key, int] = {}
         self._asked: dict[bytes, set[str]] = {}
         self._told: set[Key] = set()
+        self._placed_at: dict[str, float] = {}
         self._holders: dict[Key, bytes] = {}
         self._sent: Counter[Key] = Counter()
         self.note("broker started")
@@ -142,7 +143,8 @@ class Oracle:
                 self._left(earlier)
             place, until = self._kept.pop((message.principal, message.digest), (0, 0.0))
             took = bool(message.digest) and self.world.now < until
-            self.branches["took its waiting place"] += took
+            if took:
+                self.branches["took its waiting place"] += 1
             self._order[key] = place if took else len(self._order)
             self._deadlines[key] = self.world.now + message.queue_ms / 1000
             self._waits_ms[key] = message.queue_ms
@@ -178,9 +180,11 @@ class Oracle:
             self.note(" ".join(words))
 
     def relayed(self, frame: Tokens, passes: bool) -> None:
-        """S8: no token of a session that is not registered here, none to an edge that is not here."""
+        """S8: no token of a session that is not registered here, none to an edge that is not here.
+
+        Relaying changes nothing that `check` reads, so the next event's check would find it if it did.
+        """
         self.events += 1
-        self._broker.check()
         neuron = self._broker.neurons.get(frame.neuron)
         known = neuron is not None and neuron.session == frame.session and frame.edge in self._broker.edges
         self.require(
@@ -275,7 +279,8 @@ class Oracle:
         if not isinstance(message, m.Finished):
             code = message.fault.code
             if code is Code.UNKNOWN_REQUEST:
-                self.branches["request unknown"] += 1
+                if key not in self._told:  # else the question crossed the answer
+                    self.branches["request unknown"] += 1
                 return
             self.branches[f"{type(message).__name__.lower()} {code}"] += 1
         self.require(key in self._order, f"a terminal for {key}, which nobody submitted")
@@ -291,6 +296,17 @@ class Oracle:
         if self.world.broker is None:
             return
         self._sent.clear()
+        for placement in self._broker.state.loads.by_command.values():
+            late = self.world.now - self._placed_at.setdefault(placement.command, self.world.now)
+            if any(
+                (held := part.neuron.models.get(victim)) is not None and held.state == "draining"
+                for part in placement.plan.parts
+                for victim in part.evict
+            ):
+                self._placed_at[placement.command] = self.world.now
+            elif placement.model:
+                allowed = self._broker.state.view.profile(placement.model).load_deadline
+                self.require(late <= allowed + 12.0, f"the load of {placement.model} is past its deadline")
         waiting = self._broker.requests.waiting
         for model in waiting.models():
             for key in waiting.keys(model):

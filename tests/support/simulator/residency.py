@@ -45,6 +45,8 @@ class Fate:
     load_s: float = 1.0
     fails: int = 0
     hangs: int = 0
+    deaf: int = 0
+    """Loads that hang, of which the device itself takes no notice until long after their deadline."""
 
 
 class Shelf:
@@ -245,7 +247,10 @@ class Shelf:
     def _begin(self, held: Held) -> None:
         held.began = self.world.now
         self.loads += 1
-        if self.fate.hangs:
+        if self.fate.deaf:
+            self.fate.deaf -= 1
+            self.world.after(2 * held.deadline_s + 5.0, self._fail, (held, "it hung"))
+        elif self.fate.hangs:
             self.fate.hangs -= 1
             if held.deadline_s:
                 self.world.after(held.deadline_s, self._fail, (held, "it took too long"))

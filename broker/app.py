@@ -227,6 +227,8 @@ class BrokerApp:
         problem = self._source.reload()
         if problem is None:
             self._perform(self.core.reload(self._source.catalogue, now), now)
+        else:
+            self.core.keep_catalogue(problem, now)
         return problem
 
     def _from_ctl(self, frames: list[bytes], now: float) -> None:

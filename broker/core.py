@@ -176,6 +176,10 @@ class Broker:
         self.use_catalogue(catalogue, now)
         return self._take()
 
+    def keep_catalogue(self, problem: str, now: float) -> None:
+        """The file is wrong: what was read before stays, and operators are told."""
+        self.state.decisions.note(now, "catalogue refused", "models.toml", problem)
+
     def _take(self) -> list[Effect]:
         self.requests.tell_returned()
         effects = self.state.effects[:]

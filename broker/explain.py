@@ -25,7 +25,7 @@ def explain(state: State, model: str, now: float) -> Explanation:
         _told(state, model, choice, now),
         owner=state.mesh.owner_of(model),
         waiting=count,
-        options=tuple(_option(one) for one in sorted(found, key=lambda one: one.neuron.name)),
+        options=tuple(_option(one, model) for one in sorted(found, key=lambda one: one.neuron.name)),
     )
 
 
@@ -80,7 +80,9 @@ def _remaining(state: State, model: str, now: float) -> float:
     return max(0.0, underway.since + underway.expected_s - now)
 
 
-def _option(one: Look) -> Option:
+def _option(one: Look, model: str) -> Option:
+    if one.neuron.is_hot(model) and one.neuron.serves:
+        return Option(node=one.neuron.name, verdict="has it", reason="it is hot here")
     if one.victims is None:
         return Option(node=one.neuron.name, verdict="not now" if one.able else "never", reason=one.reason)
     names = tuple(resident.model for resident in one.victims)

@@ -283,7 +283,9 @@ class Loads:
         """Give up what takes too long."""
         ended = []
         for placement in list(self.by_command.values()):
-            if not placement.is_answered and now - placement.asked_at >= UNANSWERED:
+            if (
+                not placement.is_answered and now >= placement.asked_at + UNANSWERED
+            ):  # as `next_deadline` adds
                 for part in placement.plan.parts:
                     if placement.model:
                         part.neuron.shut[placement.model] = now + UNANSWERED

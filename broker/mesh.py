@@ -69,10 +69,10 @@ class Mesh:
             BrokerStatus(
                 name=name,
                 state="live" if name in self.live else "gone",
-                running=peer.beat.running,
-                waiting=peer.beat.waiting,
+                running=peer.beat.running if name in self.live else 0,
+                waiting=peer.beat.waiting if name in self.live else 0,
                 served=peer.beat.served,
-                owns=peer.beat.owns,
+                owns=peer.beat.owns if name in self.live else 0,
             )
             for name, peer in sorted(self.peers.items())
         )

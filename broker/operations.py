@@ -80,9 +80,8 @@ class Operations:
             oldest = next(iter(self.orders))
             del self.orders[oldest]
             self.running.pop(oldest, None)
-        self._state.decisions.note(
-            now, f"operator: {command.verb}", command.model or command.node, command.node
-        )
+        where = f"on {command.node}" if command.model and command.node else ""
+        self._state.decisions.note(now, f"operator: {command.verb}", command.model or command.node, where)
         self.running[command.command] = order
         self._step(order, now)
         return order
@@ -109,6 +108,9 @@ class Operations:
             order.revision += 1
         if order.state != "running":
             self.running.pop(order.command.command, None)
+            subject = order.command.model or order.command.node
+            why = order.fault.message if order.fault is not None else order.detail
+            self._state.decisions.note(now, f"operator: {order.command.verb} {order.state}", subject, why)
 
     def _impossible(self, command: m.Command) -> Fault | None:
         """What the order names must exist."""

@@ -67,7 +67,7 @@ def unable(profile: Profile, neuron: Neuron, footprint: int, *, is_held: bool) -
     if profile.affinity and neuron.node not in profile.affinity and neuron.name not in profile.affinity:
         return f"the profile's affinity is {', '.join(profile.affinity)}"
     if not profile.source and not is_held:
-        return "the model's files are not known here"
+        return "models.toml names no source for it, and this device does not know it"
     floor = profile.min_device_vram_mb * MIB
     if device.memory_bytes < floor:
         return f"the profile asks for a device of at least {profile.min_device_vram_mb} MiB"

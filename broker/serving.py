@@ -102,8 +102,9 @@ class Serving:
                 self._requests.answer(request)
 
     def progress(self, model: str, node: str, percent: int) -> None:
-        """How far a load is, for those who wait for it."""
-        if self._requests.loading.get(model) != (node, percent) and self._view.has_waiters(model):
+        """How far a load is, for those who were told of it."""
+        told = self._requests.loading.get(model)
+        if told is not None and told != (node, percent) and self._view.has_waiters(model):
             self._requests.loading[model] = (node, percent)
             self._tell(model)
 

@@ -15,7 +15,7 @@ from cortex.broker.profiles import Source
 from cortex.broker.view import Policy
 from cortex.deploy.first_models import FIRST_MODELS
 from cortex.edge.config import Gateway
-from cortex.neuron.config import NeuronSettings
+from cortex.neuron.config import ModelSettings, NeuronSettings
 from cortex.protocol.kit import settings as settings_kit
 from cortex.protocol.kit.paths import Planes
 
@@ -42,7 +42,10 @@ def load_cortex(path: Path | None) -> CortexSettings:
 
 def load_neuron(path: Path | None) -> NeuronSettings:
     """Read neuron.toml (None: the demo model) and the environment."""
-    return settings_kit.load(NeuronSettings, path, os.environ, prefix="NEURON_")
+    settings = settings_kit.load(NeuronSettings, path, os.environ, prefix="NEURON_")
+    if path is None:
+        return msgspec.structs.replace(settings, models=(ModelSettings(id="cortex-demo", source="demo"),))
+    return settings
 
 
 def profiles(settings: CortexSettings, cortex_toml: Path | None, data: Path) -> Source:

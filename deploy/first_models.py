@@ -11,6 +11,7 @@ small_model = "cortex-demo"
 
 [[models]]
 id = "cortex-demo"                  # the name that clients use; the neuron of this machine holds it already
+limit = { output = 1024 }           # tokens of an answer at most: a model as small as this may not find an end
 
 # Every key, with an example; an id alone is a whole entry.
 #

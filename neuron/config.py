@@ -74,5 +74,5 @@ class NeuronSettings(Struct, frozen=True, kw_only=True):
     """The whole of neuron.toml."""
 
     neuron: HostSettings = HostSettings()
-    models: tuple[ModelSettings, ...] = (ModelSettings(id="cortex-demo", source="demo"),)
+    models: tuple[ModelSettings, ...] = ()
     sim: SimSettings = SimSettings()

@@ -30,7 +30,7 @@ def used(fleet: Fleet, card: Card, model: str, ago: float) -> None:
     ("more", "reason"),
     [
         ({"affinity": ("b", "c/sim-0")}, "the profile's affinity is b, c/sim-0"),
-        ({"source": ""}, "the model's files are not known here"),
+        ({"source": ""}, "models.toml names no source for it, and this device does not know it"),
         ({"min_device_vram_mb": 30_000}, "the profile asks for a device of at least 30000 MiB"),
         ({"vram_mb": 25_000}, "it needs 25000 MiB, and models may take 24000 MiB here"),
     ],
@@ -60,7 +60,9 @@ def test_a_model_that_a_device_knows_itself_needs_no_source() -> None:
     fleet.join_card(card)
     other = fleet.card("b")
     assert where(fleet.plan("own")) == ["a/sim-0"]
-    assert fleet.reason("own", other) == "the model's files are not known here"
+    assert (
+        fleet.reason("own", other) == "models.toml names no source for it, and this device does not know it"
+    )
 
 
 def test_affinity_names_hosts_and_single_devices() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cortex.broker.catalogue import Profile
+from cortex.broker.catalogue import Limit, Profile
 from cortex.broker.config import BrokerSettings
 from cortex.broker.profiles import read
 from cortex.deploy import config
@@ -82,7 +82,7 @@ def test_the_first_models_teach_every_key(tmp_path: Path) -> None:
     source = config.profiles(config.load_cortex(cortex), cortex, tmp_path)
     assert source.path == tmp_path / "models.toml"
     assert (source.catalogue.models, source.catalogue.small_model) == (
-        (Profile(id="cortex-demo"),),
+        (Profile(id="cortex-demo", limit=Limit(output=1024)),),
         "cortex-demo",
     )
     lines = FIRST_MODELS.splitlines()

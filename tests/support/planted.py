@@ -360,7 +360,7 @@ PLANTED = (
     _part(KeepsTheSlotOfAFailure, SIMULATOR, "slots are taken"),
     _part(ReturnsToTheBack, SIMULATOR, "was served before"),
     _part(ForgetsToWake, SIMULATOR, "somebody waits beside a free slot"),
-    _part(RunsDuplicatesAgain, SIMULATOR, "executed after its terminal|ended twice"),
+    _part(RunsDuplicatesAgain, SIMULATOR, "executed after its terminal|ended twice|was served before"),
     _part(BelievesTheDeparted, SIMULATOR, "that it had left"),
     _part(RelaysForAnySession, SIMULATOR, "unknown session"),
     _part(ClearsEveryRefusal, SIMULATOR, "spins"),

@@ -42,7 +42,7 @@ def admit(job: Job, loaded: Loaded, slots: int) -> Admitted:
         raise fault(Code.UNSUPPORTED, f"{type(request).__name__} is not computed by this engine.")
     _check_parameters(request, slots)
     prefixes = _prefixes(job, request.sampling, loaded.vocabulary)
-    prompt = render(request, loaded.tokenizer)
+    prompt = render(request, loaded.tokenizer, loaded.context)
     if not prompt.ids:
         raise fault(Code.INVALID_REQUEST, "The prompt is empty; send some text.", param="prompt")
     _check_ids(prompt.ids, loaded.vocabulary)

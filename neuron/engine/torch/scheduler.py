@@ -27,16 +27,19 @@ class Span:
 
 
 def plan(sequences: Iterable[Sequence], chunk: int) -> list[Span]:
-    """One token for each sequence that decodes, then at most `chunk` tokens of prompts, first come first served.
+    """One token for each sequence that decodes, then at most `chunk` tokens of prompts, in equal shares.
 
-    Decoding never waits for a prompt: a long one costs the others a longer step, never a missed one.
+    Decoding never waits for a prompt, and a short prompt never for the whole of a long one: what a short one leaves of
+    its share goes to the others, who come first served first with a token that cannot be shared.
     """
     live = [sequence for sequence in sequences if not sequence.ended and sequence.pending]
     spans = [Span(sequence, 1) for sequence in live if sequence.decoding]
+    reading = [sequence for sequence in live if not sequence.decoding]
+    lengths: dict[int, int] = {}
     room = chunk
-    for sequence in live:
-        if room and not sequence.decoding:
-            length = min(room, sequence.pending)
-            spans.append(Span(sequence, length))
-            room -= length
+    for left, index in enumerate(sorted(range(len(reading)), key=lambda one: reading[one].pending)):
+        share = -(-room // (len(reading) - left))
+        lengths[index] = min(share, reading[index].pending, room)
+        room -= lengths[index]
+    spans += [Span(sequence, lengths[index]) for index, sequence in enumerate(reading) if lengths[index]]
     return spans

@@ -17,6 +17,10 @@ from cortex.protocol.request import Chat, Complete, Image, ToolSpec, Turn
 
 RESERVED = frozenset(inspect.signature(PreTrainedTokenizerBase.apply_chat_template).parameters)
 THINK_OPEN = "<think>"
+PIECE = 65_536
+"""Characters that are counted at once."""
+SEAM = 16
+"""Tokens that cutting a text there may add at most, generously."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,19 +32,39 @@ class Prompt:
     reasoning_open: bool = False
 
 
-def render(request: Chat | Complete, tokenizer: Any) -> Prompt:
-    """The prompt's tokens. Raises `FaultError`."""
+def render(request: Chat | Complete, tokenizer: Any, context: int) -> Prompt:
+    """The prompt's tokens. Raises `FaultError`, also for a text that is clearly longer than `context` tokens."""
     if isinstance(request, Complete):
-        ids = tokenizer(request.prompt)["input_ids"] if isinstance(request.prompt, str) else request.prompt
-        return Prompt(list(ids))
+        if not isinstance(request.prompt, str):
+            return Prompt(list(request.prompt))
+        _check_length(request.prompt, tokenizer, context, "prompt")
+        return Prompt(list(tokenizer(request.prompt)["input_ids"]))
     if not tokenizer.chat_template:
         raise fault(
             Code.UNSUPPORTED, "This model has no chat template: it only completes text.", param="messages"
         )
     tools = _offered(request)
     text = _apply(request, tools, tokenizer)
+    _check_length(text, tokenizer, context, "messages")
     ids = tokenizer(text, add_special_tokens=False)["input_ids"]
     return Prompt(list(ids), tools, text.rstrip().endswith(THINK_OPEN))
+
+
+def _check_length(text: str, tokenizer: Any, context: int, param: str) -> None:
+    """Count a long text piece by piece and stop early: megabytes at once would hold up everybody else's next token."""
+    if len(text) <= PIECE:
+        return
+    count = 0
+    for start in range(0, len(text), PIECE):
+        piece = tokenizer(text[start : start + PIECE], add_special_tokens=False)["input_ids"]
+        count += len(piece) - SEAM
+        if count > context:
+            raise fault(
+                Code.CONTEXT_LENGTH_EXCEEDED,
+                f"This model's maximum context length is {context} tokens, prompt and answer together, and the prompt "
+                f"alone has more than {count} tokens.",
+                param=param,
+            )
 
 
 def _offered(request: Chat) -> tuple[ToolSpec, ...]:

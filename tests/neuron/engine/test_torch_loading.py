@@ -205,7 +205,7 @@ def test_files_that_cannot_be_loaded_are_refused_before_anything_is(tmp_path: Pa
     """Nowhere, no weights, cut short, not safetensors, a broken configuration, unknown without a source."""
     made = engine()
     assert refused(made, order(tmp_path / "nowhere"))[0] is Code.LOAD_FAILED
-    assert "no source" in refused(made, order(""))[1]
+    assert "name its source" in refused(made, order(""))[1]
     whole = checkpoints.save(tmp_path)
     weights = (whole / "model.safetensors").read_bytes()
     (whole / "model.safetensors").write_bytes(weights[:-1])

@@ -310,7 +310,7 @@ def test_logits_that_are_no_numbers(drive: Driving, monkeypatch) -> None:
 
 def rendered(engine: TorchEngine, request: Chat) -> str:
     wrapped = engine._serving["m"]._loaded.tokenizer
-    return wrapped.decode(render(request, wrapped).ids)
+    return wrapped.decode(render(request, wrapped, 4096).ids)
 
 
 def test_chat_prompt(started) -> None:

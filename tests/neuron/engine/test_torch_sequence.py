@@ -42,7 +42,7 @@ def test_sequence_refuses_nonsense() -> None:
 
 
 def test_plan_mixes() -> None:
-    """Decoding sequences come first with a token each; prompts share the chunk in order of arrival."""
+    """Decoding sequences come first with a token each; prompts share the chunk, and what a short one leaves goes to the others."""
     first, decoding, second, third = (
         sequence(10),
         sequence(6, computed=5),
@@ -52,11 +52,21 @@ def test_plan_mixes() -> None:
     spans = plan([first, decoding, second, third], 20)
     assert [(span.sequence, span.length, span.samples) for span in spans] == [
         (decoding, 1, True),
-        (first, 10, True),
+        (first, 9, False),
         (second, 3, True),
-        (third, 7, False),
+        (third, 8, False),
     ]
     assert spans[2].tokens == [1, 2, 3]
+
+
+def test_a_short_prompt_does_not_wait_for_a_long_one() -> None:
+    """However long another prompt is, a short one that comes later is read in the next chunk."""
+    long, short = sequence(10_000, limit=20_000), sequence(30)
+    spans = plan([long, short], 512)
+    assert [(span.sequence, span.length, span.samples) for span in spans] == [
+        (long, 482, False),
+        (short, 30, True),
+    ]
 
 
 def test_plan_skips_ended() -> None:

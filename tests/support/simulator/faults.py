@@ -233,7 +233,7 @@ class Faults:
         rng = self.world.rng
         if self.world.broker is None:
             return False
-        verb = rng.choice(["load", "unload", "pin", "unpin", "drain", "resume"])
+        verb = rng.choice(["load", "unload", "unload", "pin", "pin", "unpin", "drain", "resume"])
         model = rng.choice(self.models)
         node = rng.choice(self.neurons).name if verb in ("drain", "resume") or rng.random() < 0.3 else ""
         name = f"op-{rng.randrange(10**9)}"
@@ -254,6 +254,7 @@ class Faults:
                 order = broker.operations.orders.get(command.command)
                 if order is not None and order.state == "done":
                     return
+                self.world.oracle.branches[f"operator {command.verb}"] += 1
                 name = f"{command.command}-{tries}"
                 self.world.order(replace(command, command=name))
             if tries < 6:

@@ -298,7 +298,7 @@ class Oracle:
         self._sent.clear()
         for placement in self._broker.state.loads.by_command.values():
             late = self.world.now - self._placed_at.setdefault(placement.command, self.world.now)
-            if any(
+            if not placement.is_answered or any(
                 (held := part.neuron.models.get(victim)) is not None and held.state == "draining"
                 for part in placement.plan.parts
                 for victim in part.evict
@@ -306,7 +306,7 @@ class Oracle:
                 self._placed_at[placement.command] = self.world.now
             elif placement.model:
                 allowed = self._broker.state.view.profile(placement.model).load_deadline
-                self.require(late <= allowed + 12.0, f"the load of {placement.model} is past its deadline")
+                self.require(late <= allowed + 6.0, f"the load of {placement.model} is past its deadline")
         waiting = self._broker.requests.waiting
         for model in waiting.models():
             for key in waiting.keys(model):

@@ -7,9 +7,9 @@ from importlib import metadata
 from cortex.broker.core import Broker
 from cortex.broker.decisions import Entry
 from cortex.broker.fleet import Neuron
+from cortex.broker.mesh import described
 from cortex.broker.view import FORGET_GONE
 from cortex.protocol.messages import (
-    BrokerStatus,
     CatalogueEntry,
     Decision,
     Events,
@@ -36,26 +36,16 @@ def status(core: Broker, now: float, expected: tuple[str, ...] = ()) -> Status:
         for name in expected
         if name not in hosts
     ]
-    requests = core.requests
-    running = len(requests.live) - len(requests.waiting)
-    owned = sum(core.state.mesh.owns(entry.id) for entry in core.state.listed)
-    here = BrokerStatus(
-        name=core.name,
-        state="here",
-        running=running,
-        waiting=len(requests.waiting),
-        served=requests.ended["finished"],
-        owns=owned,
-    )
+    here = described(core.beat(), "here")
     return Status(
         broker=core.name,
         version=metadata.version("cortex-mesh"),
         uptime_s=int(now - core.started),
         neurons=tuple(sorted((*present, *gone, *absent), key=lambda n: (n.node, n.device.index, n.state))),
         edges=len(core.edges),
-        running=running,
-        waiting=len(requests.waiting),
-        served=requests.ended["finished"],
+        running=here.running,
+        waiting=here.waiting,
+        served=here.served,
         dropped=dict(core.dropped),
         brokers=(here, *core.state.mesh.statuses()),
     )

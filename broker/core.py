@@ -201,15 +201,13 @@ class Broker:
         for name in [name for name, (_, at) in view.gone.items() if now - at > FORGET_GONE]:
             del view.gone[name]
         for neuron, model in broken(view):
-            if not any(member.asked for member in view.members(neuron, model)):
-                self._give_up_pins(neuron, model)
-                state.loads.unload(
-                    neuron, (model,), "a device that shared it is gone", now, reason="repair", drain=True
-                )
+            self._give_up_pins(neuron, model)
+            state.loads.unload(
+                neuron, (model,), "a device that shared it is gone", now, reason="repair", drain=True
+            )
         for neuron, model in expired(view, owns, now):
-            if not any(member.asked for member in view.members(neuron, model)):
-                idle = f"idle for {now - neuron.used[model]:.0f} s"
-                state.loads.unload(neuron, (model,), f"its time to live is over: {idle}", now, reason="ttl")
+            idle = f"idle for {now - neuron.used[model]:.0f} s"
+            state.loads.unload(neuron, (model,), f"its time to live is over: {idle}", now, reason="ttl")
         if view.is_settled(now):
             for model in list(missing(view, owns, now)):
                 profile = view.profile(model)

@@ -109,7 +109,7 @@ class EdgeSide:
             state.dropped["too_many_of_one_principal"] += 1
             return
         state.view.usage.asked(message.model, now)
-        request = requests.add(key, edge, message, event.payload, now, priority=message.priority)
+        request = requests.add(key, edge, message, event.payload, now)
         self._serving.serve(message.model, now)
         if request.state is not Stage.WAITING:
             return

@@ -13,9 +13,8 @@ from cortex.protocol.messages import Explanation, Option
 def explain(state: State, model: str, now: float) -> Explanation:
     """The decision, and every device that was looked at."""
     view, waiting = state.view, state.requests.waiting
-    oldest = waiting.oldest(model)
     count = waiting.count(model)
-    choice: Choice = choose(Want(model, waited=now - oldest if oldest is not None else 0.0), view, now)
+    choice: Choice = choose(Want(model, waited=waiting.waited(model, now)), view, now)
     if count and isinstance(choice, Serve):  # they are served first, in the same breath
         choice = Wait("others wait before it", is_busy=True)
     profile = view.profile(model)

@@ -80,6 +80,10 @@ class Neuron:
         """Whether it may be given requests."""
         return self.state == "ready" and not self.stalled and not self.drained
 
+    def is_named(self, name: str) -> bool:
+        """Whether an operator who says this means this device: by its host, or by itself."""
+        return name in (self.node, self.name)
+
     def is_hot(self, model: str) -> bool:
         held = self.models.get(model)
         return held is not None and held.state == "hot" and held.slots > 0

@@ -18,7 +18,7 @@ from typing import Literal
 from cortex.broker.catalogue import Profile
 from cortex.broker.decisions import Decisions
 from cortex.broker.events import Effect, ToNeuron
-from cortex.broker.fleet import OCCUPYING, Neuron
+from cortex.broker.fleet import Neuron
 from cortex.broker.placement import Part, Plan
 from cortex.broker.view import Underway, View
 from cortex.protocol import messages as m
@@ -209,13 +209,11 @@ class Loads:
             neuron.shut[placement.model] = now + pause
         return self._end(placement, End.REFUSED, message.fault.message)
 
-    def progress(self, message: m.LoadProgress) -> bool:
-        """How far a load is; True if that is one of ours."""
+    def progress(self, message: m.LoadProgress) -> None:
+        """How far a load is; nothing is noted of one that was not ordered here."""
         placement = self.by_model.get(message.model)
-        if placement is None:
-            return False
-        placement.percent, placement.detail = message.percent, message.detail
-        return True
+        if placement is not None:
+            placement.percent, placement.detail = message.percent, message.detail
 
     def announced(self, neuron: Neuron, now: float) -> list[Ended]:
         """A device said what it holds: which placements does that end?"""
@@ -280,12 +278,10 @@ class Loads:
                 self._effects.append(ToNeuron(neuron.route, m.Commit(command=placement.command)))
 
     def overdue(self, now: float) -> list[Ended]:
-        """Give up what takes too long."""
+        """Give up what takes too long. Moments are added up as `next_deadline` does, or a rounding lets it spin."""
         ended = []
         for placement in list(self.by_command.values()):
-            if (
-                not placement.is_answered and now >= placement.asked_at + UNANSWERED
-            ):  # as `next_deadline` adds
+            if not placement.is_answered and now >= placement.asked_at + UNANSWERED:
                 for part in placement.plan.parts:
                     if placement.model:
                         part.neuron.shut[placement.model] = now + UNANSWERED
@@ -348,9 +344,3 @@ def load_spec(plan: Plan, profile: Profile, *, pinned: bool) -> m.LoadSpec:
         context=profile.limit.context,
         pinned=pinned or profile.pinned,
     )
-
-
-def occupies(neuron: Neuron, model: str) -> bool:
-    """Whether a model has a place on a device."""
-    held = neuron.models.get(model)
-    return held is not None and held.state in OCCUPYING

@@ -7,6 +7,7 @@ neurons' compare-and-set keeps that correct.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from cortex.protocol import liveness
 from cortex.protocol.messages import BrokerStatus, PeerBeat
@@ -33,7 +34,7 @@ class Mesh:
         self._owners: dict[str, str] = {}
 
     def heard(self, beat: PeerBeat, now: float) -> None:
-        """A broker beats. Our own name is ourselves, or a mistake that `twin` tells."""
+        """A broker beats. Our own name is ourselves: one list for all brokers names oneself too."""
         if beat.name != self.name:
             self.peers[beat.name] = Peer(beat, now)
 
@@ -66,13 +67,20 @@ class Mesh:
     def statuses(self) -> tuple[BrokerStatus, ...]:
         """The others, for `cortex-ctl status`."""
         return tuple(
-            BrokerStatus(
-                name=name,
-                state="live" if name in self.live else "gone",
-                running=peer.beat.running if name in self.live else 0,
-                waiting=peer.beat.waiting if name in self.live else 0,
-                served=peer.beat.served,
-                owns=peer.beat.owns if name in self.live else 0,
-            )
+            described(peer.beat, "live")
+            if name in self.live
+            else BrokerStatus(name=name, state="gone", served=peer.beat.served)
             for name, peer in sorted(self.peers.items())
         )
+
+
+def described(beat: PeerBeat, state: Literal["here", "live"]) -> BrokerStatus:
+    """What a broker says of itself, for `cortex-ctl status`."""
+    return BrokerStatus(
+        name=beat.name,
+        state=state,
+        running=beat.running,
+        waiting=beat.waiting,
+        served=beat.served,
+        owns=beat.owns,
+    )

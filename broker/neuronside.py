@@ -137,9 +137,8 @@ class NeuronSide:
                 self._requests.give_up(self._requests.live[key], STALLED, now)
         if neuron.stalled != was_stalled:
             self._edges.fleet_changed()
-        for (
-            model
-        ) in neuron.models:  # a hundred devices beat each second: what else it may allow waits for a tick
+        # A hundred devices beat each second: what else this beat may allow waits for a tick.
+        for model in neuron.models:
             self._serving.serve(model, now)
 
     def _reconcile(self, neuron: Neuron, live: set[Key], now: float) -> None:

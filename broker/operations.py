@@ -22,7 +22,6 @@ REMEMBERED = 1024
 RESEND = 1.0
 PATIENCE = 60.0
 """Seconds for which an order other than a load is pursued."""
-LEAVING = frozenset({"hot", "draining", "loading"})
 
 
 @dataclass(slots=True)
@@ -30,7 +29,6 @@ class Order:
     """One operation; `revision` grows with each change that is worth telling."""
 
     command: m.Command
-    begun: float
     until: float
     state: Literal["running", "done", "failed"] = "running"
     percent: int = 0
@@ -74,7 +72,7 @@ class Operations:
         if found is not None:
             return found
         patience = self._view.profile(command.model).load_deadline if command.model else 0.0
-        order = self.orders[command.command] = Order(command, now, now + max(PATIENCE, patience + PATIENCE))
+        order = self.orders[command.command] = Order(command, now + patience + PATIENCE)
         self._view.failures.pop(command.model, None)
         if len(self.orders) > REMEMBERED:
             oldest = next(iter(self.orders))
@@ -169,7 +167,7 @@ class Operations:
 
     def _unload(self, order: Order, now: float) -> None:
         model, node = order.command.model, order.command.node
-        there = [n for n in self._holders(model, node) if n.models[model].state in LEAVING]
+        there = self._holders(model, node)
         if not there:
             self._done(order, f"{model} is not loaded")
             return
@@ -180,9 +178,7 @@ class Operations:
             )
             return
         for neuron in there:
-            if neuron.models[model].state == "hot" and not any(
-                member.asked for member in self._view.members(neuron, model)
-            ):
+            if neuron.models[model].state == "hot" and not self._view.is_asked(neuron, model):
                 self._state.loads.unload(
                     neuron, (model,), f"an operator unloads {model}", now, reason="operator", drain=True
                 )
@@ -253,14 +249,14 @@ class Operations:
             self._state.effects.append(ToNeuron(neuron.route, message))
 
     def _devices(self, node: str) -> list[Neuron]:
-        return [neuron for neuron in self._view.neurons.values() if node in (neuron.node, neuron.name)]
+        return [neuron for neuron in self._view.neurons.values() if neuron.is_named(node)]
 
     def _holders(self, model: str, node: str) -> list[Neuron]:
         holders: Iterable[Neuron] = self._view.holders.get(model, {}).values()
         return [
             neuron
             for neuron in holders
-            if neuron.models[model].state in OCCUPYING and (not node or node in (neuron.node, neuron.name))
+            if neuron.models[model].state in OCCUPYING and (not node or neuron.is_named(node))
         ]
 
     def _done(self, order: Order, detail: str) -> None:

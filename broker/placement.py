@@ -174,7 +174,7 @@ def looks(view: View, profile: Profile, now: float, *, drain: bool = False, only
     return [
         look(view, profile, neuron, now, drain=drain)
         for neuron in view.neurons.values()
-        if not only or only in (neuron.node, neuron.name)
+        if not only or neuron.is_named(only)
     ]
 
 

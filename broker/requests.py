@@ -35,7 +35,6 @@ class Request:
     payload: tuple[Frame, ...]
     arrived: float
     deadline: float
-    priority: int = 0
     since: float = 0.0
     """When it, or the request whose place it took, came."""
     charged: int = 0
@@ -56,6 +55,10 @@ class Request:
     @property
     def principal(self) -> str:
         return self.submit.principal
+
+    @property
+    def priority(self) -> int:
+        return self.submit.priority
 
     def on(self, trigger: Trigger) -> None:
         self.state = after(self.state, trigger)
@@ -91,13 +94,11 @@ class Requests:
         submit: m.Submit,
         payload: tuple[Frame, ...],
         now: float,
-        *,
-        priority: int = 0,
     ) -> Request:
         """Take a request in; it waits until it is dispatched or ended. The same one sent again takes its old place."""
         deadline = now + submit.queue_ms / 1000
         self.submitted += 1
-        request = Request(key, self.submitted, edge, submit, payload, now, deadline, priority)
+        request = Request(key, self.submitted, edge, submit, payload, now, deadline)
         request.since = now - submit.waited_ms / 1000
         place = (
             self.waiting.reclaim(submit.model, submit.principal, submit.digest, now)

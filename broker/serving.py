@@ -40,9 +40,10 @@ class Serving:
         requests = self._requests
         while (key := requests.waiting.first(model)) is not None:
             request = requests.live[key]
-            match choice := self.choice(request, now):
+            want = self._want(request, now)
+            match choice := choose(want, self._view, now):
                 case Serve(neuron=neuron):
-                    self._dispatch(request, neuron, now)
+                    self._dispatch(request, neuron, want, now)
                 case Refuse(fault=fault):
                     requests.refuse(request, fault, now)
                 case Load(plan=plan):
@@ -54,18 +55,19 @@ class Serving:
 
     def choice(self, request: Request, now: float) -> Choice:
         """What is to become of this request now."""
-        model = request.model
-        blocks = request.submit.blocks
-        matched = self._state.prefixes.matched(model, blocks) if blocks else NO_MATCH
-        oldest = self._requests.waiting.oldest(model)
-        return choose(Want(model, matched, now - oldest if oldest is not None else 0.0), self._view, now)
+        return choose(self._want(request, now), self._view, now)
 
-    def _dispatch(self, request: Request, neuron: Neuron, now: float) -> None:
+    def _want(self, request: Request, now: float) -> Want:
+        """The request, as far as deciding needs it."""
+        model, blocks = request.model, request.submit.blocks
+        matched = self._state.prefixes.matched(model, blocks) if blocks else NO_MATCH
+        return Want(model, matched, self._requests.waiting.waited(model, now))
+
+    def _dispatch(self, request: Request, neuron: Neuron, want: Want, now: float) -> None:
         self._requests.dispatch(request, neuron, now)
         if request.submit.blocks:
-            prefixes = self._state.prefixes
-            request.matched = prefixes.matched(request.model, request.submit.blocks).get(neuron.route, 0.0)
-            prefixes.note(request.model, neuron.route, request.submit.blocks)
+            request.matched = want.matched.get(neuron.route, 0.0)
+            self._state.prefixes.note(request.model, neuron.route, request.submit.blocks)
 
     def _stay(self, model: str, choice: Choice, now: float) -> None:
         """They wait: for a load, which they are told of, or for a slot, which another replica might give."""
@@ -76,8 +78,7 @@ class Serving:
         if self._requests.loading.pop(model, None) is not None:
             self._tell(model)
         if isinstance(choice, Wait) and choice.is_busy:
-            oldest = waiting.oldest(model)
-            waited = now - oldest if oldest is not None else 0.0
+            waited = waiting.waited(model, now)
             plan = another_replica(self._view, model, waiting.count(model), waited, now)
             if plan is not None:
                 self.load(plan, f"{waiting.count(model)} wait for {model}, and there is room", now)
@@ -87,7 +88,7 @@ class Serving:
     def load(self, plan: Plan, why: str, now: float, *, pinned: bool = False) -> None:
         """Commit a placement and tell those who wait for it."""
         self._loads.order(plan, why, now, pinned=pinned)
-        if not any(True for _ in self._view.replicas(plan.model)):
+        if not self._view.is_served(plan.model):
             self._tell_loading(plan.model, plan.leader.name, 0, now)
 
     def _tell_loading(self, model: str, node: str, percent: int, now: float) -> None:
@@ -147,7 +148,7 @@ class Serving:
     def load_failed(self, model: str, detail: str, now: float) -> None:
         """No load for a while, and everybody who waited is told once, unless another replica serves or loads."""
         failure = self._view.failed(model, detail, now)
-        if any(True for _ in self._view.replicas(model)) or self._view.loading_at(model) is not None:
+        if self._view.is_served(model) or self._view.loading_at(model) is not None:
             return
         fault = load_failed(model, detail, failure.until - now)
         for key in list(self._requests.waiting.keys(model)):

@@ -71,7 +71,7 @@ def _open(view: View, profile: Profile, now: float, only: str) -> Iterator[tuple
     """The devices that could take it now, and how many bytes each lacks."""
     model = profile.id
     for neuron in view.neurons.values():
-        if only and only not in (neuron.node, neuron.name):
+        if only and not neuron.is_named(only):
             continue
         need = footprint_on(profile, neuron)
         if unable(profile, neuron, need, is_held=model in neuron.models) or closed(model, neuron, now):

@@ -1,7 +1,8 @@
 """What is to be done without anybody asking: pure questions that the core asks about once a second.
 
-What is left of a broken replica is unloaded. Pinned models and least replica counts are placed, idle ones past their time to live are unloaded, a model whose queue
-stays long gets another replica where memory is free, and a device process that has loaded many times is restarted.
+What is left of a broken replica is unloaded. Pinned models and least replica counts are placed, idle ones past their
+time to live are unloaded, a model whose queue stays long gets another replica where memory is free, and a device process
+that has loaded many times is restarted.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ def expired(view: View, owns: Owns, now: float) -> Iterator[tuple[Neuron, str]]:
         if not neuron.serves or neuron.asked:
             continue
         for name, model in neuron.models.items():
-            if any(member.asked for member in view.members(neuron, name)):
+            if view.is_asked(neuron, name):
                 continue
             profile = view.profile(name)
             idle = now - neuron.used.get(name, now)
@@ -53,7 +54,7 @@ def broken(view: View) -> Iterator[tuple[Neuron, str]]:
             members = view.members(neuron, name)
             if view.is_coming(neuron, name):
                 continue
-            if len(members) < len(model.devices) and not any(member.asked for member in members):
+            if len(members) < len(model.devices) and not view.is_asked(neuron, name):
                 yield neuron, name
                 break
 

@@ -158,6 +158,10 @@ class View:
             if neuron.serves and model not in neuron.closing:
                 yield neuron
 
+    def is_served(self, model: str) -> bool:
+        """Whether any replica may be given requests, busy or not."""
+        return next(self.replicas(model), None) is not None
+
     def loading_at(self, model: str) -> Neuron | None:
         """A device on which the model is loading, whoever ordered it, unless that was given up."""
         for neuron in self.holders.get(model, {}).values():
@@ -190,6 +194,10 @@ class View:
             if member is not None and (held := member.models.get(model)) is not None and held.state == "hot":
                 found.append(member)
         return found
+
+    def is_asked(self, neuron: Neuron, model: str) -> bool:
+        """Whether a device that holds a share of this replica has yet to answer a placement."""
+        return any(member.asked for member in self.members(neuron, model))
 
     def is_coming(self, neuron: Neuron, model: str) -> bool:
         """Whether a share of this replica is still loading: its devices are not hot at the same moment."""

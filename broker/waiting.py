@@ -173,6 +173,11 @@ class Waiting:
             heapq.heappop(ages)
         return ages[0][0]
 
+    def waited(self, model: str, now: float) -> float:
+        """Seconds for which the one who waits longest for this model has waited; 0 while nobody does."""
+        oldest = self.oldest(model)
+        return 0.0 if oldest is None else now - oldest
+
     def next_deadline(self) -> float | None:
         """The earliest deadline of anybody waiting."""
         while self._deadlines and self._is_stale(self._deadlines[0]):

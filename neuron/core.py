@@ -1,8 +1,9 @@
 """A device's mind: which broker asked for what, and who is told what the engine produced.
 
 Messages and link changes in, outboxes filled; the rim (`cortex.neuron.device.loop`) empties them. One link per broker.
-Which models there are is decided in `cortex.neuron.placing` and kept in `cortex.neuron.residency`. Generate is idempotent by (request, attempt): a duplicate of a live attempt is answered `Accepted` again, one of an
-attempt that ended gets the recorded terminal again. Work whose broker is gone for 5 s is cancelled. No clock here.
+Which models there are is decided in `cortex.neuron.placing` and kept in `cortex.neuron.residency`. Generate is idempotent
+by (request, attempt): a duplicate of a live attempt is answered `Accepted` again, one of an attempt that ended gets the
+recorded terminal again. Work whose broker is gone for 5 s is cancelled. No clock here.
 """
 
 from __future__ import annotations

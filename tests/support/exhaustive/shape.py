@@ -49,7 +49,7 @@ IGNORED: dict[str, dict[str, str]] = {
     | dict.fromkeys(("percent", "detail"), "shown"),
     "Request": dict.fromkeys(("number", "arrived"), "the order of keys is the same")
     | dict.fromkeys(("deadline", "was_extended"), "nobody's patience ends here")
-    | dict.fromkeys(("priority", "charged", "matched", "payload"), "all alike here"),
+    | dict.fromkeys(("charged", "matched", "payload"), "all alike here"),
     "View": dict.fromkeys(("policy", "profiles", "_bare", "settles_at", "known"), "never changes here")
     | dict.fromkeys(("hot", "_standing"), "follows from the neurons")
     | dict.fromkeys(("has_waiters", "awaited", "underway"), "a question")

@@ -117,12 +117,13 @@ class PeerPlane:
                     self._send(socket, [*route, *pack(self._beat(), self._session)])
                 self._handle(FromPeer(message), now)
             case Forward(number=number, kind=kind, body=body) if route:
-                question = decode(Kind(kind), body)
+                question = _inner(kind, body)
                 self.take(question, lambda answer: self._answer(route, number, answer), now)
             case Forwarded(number=number, kind=kind, body=body) if not route:
+                answer = _inner(kind, body)
                 pending = self._pending.pop(number, None)
                 if pending is not None:
-                    pending.reply(decode(Kind(kind), body))
+                    pending.reply(answer)
             case _:
                 raise WireError("unexpected", type(message).__name__)
 
@@ -141,3 +142,12 @@ class PeerPlane:
     def close(self) -> None:
         for socket in self.sockets:
             socket.close()
+
+
+def _inner(number: int, body: bytes) -> Struct:
+    """The message that another broker passes on; one of a later version is a `WireError` like any other."""
+    try:
+        kind = Kind(number)
+    except ValueError as error:
+        raise WireError("unsupported", str(number)) from error
+    return decode(kind, body)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from cortex.broker.placement import Look, Plan, footprint_on, looks
-from cortex.broker.routing import Choice, Join, Load, Refuse, Serve, Wait, Want, choose
+from cortex.broker.routing import Choice, Join, Load, Refuse, Serve, Wait, Want, choose, told
 from cortex.broker.state import State
 from cortex.protocol.messages import Explanation, Option
 
@@ -49,8 +49,8 @@ def _told(state: State, model: str, choice: Choice, now: float) -> Explanation:
                 victims=plan.victims,
                 wait_ms=int(1000 * seconds),
             )
-        case Wait(reason=reason):
-            return Explanation(model=model, verdict="wait", reason=reason)
+        case Wait():
+            return Explanation(model=model, verdict="wait", reason=told(choice, model, view, now))
         case Refuse(fault=fault):
             after = int(1000 * (fault.retry_after or 0))
             return Explanation(

@@ -136,6 +136,8 @@ class NeuronSide:
             for key in list(neuron.assigned):
                 self._requests.give_up(self._requests.live[key], STALLED, now)
         if neuron.stalled != was_stalled:
+            what = "neuron stalled" if neuron.stalled else "neuron moves again"
+            self._state.decisions.note(now, what, neuron.name, message.detail)
             self._edges.fleet_changed()
         # A hundred devices beat each second: what else this beat may allow waits for a tick.
         for model in neuron.models:

@@ -15,7 +15,7 @@ Arrival, completion, retry and `cortex-ctl explain` all ask `choose`:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 
@@ -27,6 +27,9 @@ from cortex.broker.view import View
 from cortex.protocol.faults import Code, Fault
 
 NO_MATCH: Mapping[bytes, float] = {}
+NO_ROOM = "no device has room that may be given to it"
+NAMED = 4
+"""Devices of which a reason is told in one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +128,7 @@ def _place(want: Want, view: View, now: float) -> Choice:
             return Load(found)  # 6
     present, departed = could_ever(view, profile)
     if present:
-        return Wait("no device has room that may be given to it")  # 7
+        return Wait(NO_ROOM)  # 7
     if departed or not view.is_settled(now) or not view.neurons or want.model not in view.profiles:
         return Wait("no replica is ready")
     return Refuse(never_fits(want.model, view, now))  # 8
@@ -138,6 +141,23 @@ def _unknown(model: str, view: View, now: float) -> Choice:
     return Refuse(Fault(code=Code.MODEL_NOT_FOUND, message=text, param="model"))
 
 
+def told(wait: Wait, model: str, view: View, now: float) -> str:
+    """The reason in full; looking at every device for it would be too dear at each decision."""
+    if wait.reason != NO_ROOM:
+        return wait.reason
+    reasons = [(one.neuron.name, one.reason) for one in looks(view, view.profile(model), now) if one.able]
+    return f"{NO_ROOM} ({_each(reasons)})" if reasons else NO_ROOM
+
+
+def _each(reasons: Sequence[tuple[str, str]]) -> str:
+    """Why of some devices, those with the same reason together."""
+    names: dict[str, list[str]] = {}
+    for name, reason in sorted(reasons)[:NAMED]:
+        names.setdefault(reason, []).append(name)
+    more = [f"{len(reasons) - NAMED} more"] if len(reasons) > NAMED else []
+    return "; ".join([f"{', '.join(where)}: {reason}" for reason, where in names.items()] + more)
+
+
 def load_failed(model: str, detail: str, seconds: float) -> Fault:
     """What everybody is told who asks for a model whose load failed."""
     text = f"{model} could not be loaded: {detail.rstrip('.')}."
@@ -147,9 +167,9 @@ def load_failed(model: str, detail: str, seconds: float) -> Fault:
 def never_fits(model: str, view: View, now: float) -> Fault:
     """Why no device of the fleet can hold the model."""
     profile = view.profile(model)
-    reasons = {one.neuron.name: one.reason for one in looks(view, profile, now) if not one.able}
+    reasons = [(one.neuron.name, one.reason) for one in looks(view, profile, now) if not one.able]
     if reasons:
-        why = "; ".join(f"{name}: {reason}" for name, reason in list(reasons.items())[:4])
+        why = _each(reasons)
     else:
         why = f"it needs {profile.min_devices} devices of one host that can each hold a share"
     text = f"{model} fits on no device of this fleet ({why})."

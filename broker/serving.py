@@ -6,7 +6,19 @@ from cortex.broker.fleet import Neuron
 from cortex.broker.loads import End, Ended
 from cortex.broker.placement import Plan
 from cortex.broker.requests import Request
-from cortex.broker.routing import NO_MATCH, Choice, Join, Load, Refuse, Serve, Wait, Want, choose, load_failed
+from cortex.broker.routing import (
+    NO_MATCH,
+    Choice,
+    Join,
+    Load,
+    Refuse,
+    Serve,
+    Wait,
+    Want,
+    choose,
+    load_failed,
+    told,
+)
 from cortex.broker.state import State
 from cortex.broker.upkeep import another_replica
 from cortex.protocol.faults import Code, Fault
@@ -164,8 +176,9 @@ class Serving:
 
     def _overdue_fault(self, request: Request, now: float) -> Fault:
         match self.choice(request, now):
-            case Wait(reason=reason, is_busy=is_busy):
-                code = Code.OVERLOADED if is_busy else Code.NO_CAPACITY
+            case Wait() as wait:
+                code = Code.OVERLOADED if wait.is_busy else Code.NO_CAPACITY
+                reason = told(wait, request.model, self._view, now)
             case Join(node=node, percent=percent):
                 code, reason = Code.NO_CAPACITY, f"it is still loading on {node} ({percent} %)"
             case _:

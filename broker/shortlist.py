@@ -83,10 +83,11 @@ def _bounds(
     view: View, profile: Profile, full: Iterable[tuple[int, Neuron]], now: float, *, drain: bool
 ) -> list[Bound]:
     """How good each device can be at best; those where too little may go are left out."""
-    strategy, most, hot = view.policy.strategy, profile.priority, view.hot
+    strategy, most = view.policy.strategy, profile.priority
     by_cost = strategy == "cost"
-    usage, awaited = view.usage, frozenset(view.awaited())
-    prices: dict[tuple[str, int], float] = {}
+    odds, measured = view.usage.odds(now) if by_cost else {}, view.usage.loads
+    awaited = frozenset(view.awaited())
+    several = {name for name, places in view.hot.items() if len(places) > 1}
     bounds: list[Bound] = []
     for number, (missing, neuron) in enumerate(full):
         rows: list[Row] = []
@@ -94,25 +95,24 @@ def _bounds(
         working: list[int] = []
         total = spare = 0
         mixed = False
-        load, foreign, used, since = neuron.load, neuron.foreign, neuron.used, neuron.since
-        for name, footprint, priority, stay in view.standing(neuron):
+        busy_here = awaited.union(neuron.load, neuron.foreign)
+        used, since = neuron.used, neuron.since
+        for name, footprint, priority, stay, assumed in view.standing(neuron):
             if priority > most or (stay and now - since[name] < stay):
                 continue
-            if name in load or name in foreign or name in awaited:
+            if name in busy_here:
                 if not drain:
                     continue
                 working.append(footprint)
             if by_cost:
-                weight = prices.get((name, footprint))
-                if weight is None:
-                    weight = prices[name, footprint] = usage.loss(name, footprint, now)
+                weight = odds.get(name, 0.0) * (measured.get(name) or assumed)
             else:
                 weight = used.get(name, 0.0)
             row = (weight, footprint, priority)
             rows.append(row)
             total += footprint
             mixed = mixed or priority != most
-            if len(hot.get(name, ())) > 1:
+            if name in several:
                 extra.append(row)
                 spare += footprint
         if total < missing:

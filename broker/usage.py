@@ -15,12 +15,18 @@ SHORTEST_LOAD = 0.5
 GIB = 2**30
 
 
+def assumed_load_s(footprint_bytes: int) -> float:
+    """Seconds that loading so much is to take where nothing was measured."""
+    return max(SHORTEST_LOAD, SECONDS_PER_GIB * footprint_bytes / GIB)
+
+
 class Usage:
     """Exponentially decaying request rates, and the last load of each model in seconds."""
 
     def __init__(self) -> None:
         self._rates: dict[str, tuple[float, float]] = {}
-        self._loads: dict[str, float] = {}
+        self.loads: dict[str, float] = {}
+        """Seconds that each model took to load, the last time."""
 
     def asked(self, model: str, now: float) -> None:
         """A request for the model came."""
@@ -36,20 +42,18 @@ class Usage:
 
     def loaded(self, model: str, seconds: float) -> None:
         """The model took this long to load."""
-        self._loads[model] = seconds
+        self.loads[model] = seconds
 
     def load_s(self, model: str, footprint_bytes: int) -> float:
         """Seconds that loading it is to take: as measured last, else by its size."""
-        return self._loads.get(model) or max(SHORTEST_LOAD, SECONDS_PER_GIB * footprint_bytes / GIB)
+        return self.loads.get(model) or assumed_load_s(footprint_bytes)
 
-    def loss(self, model: str, footprint_bytes: int, now: float) -> float:
-        """What `eviction.cost` says of a resident with this rate and this load, without the resident."""
-        found = self._rates.get(model)
-        if found is None:
-            return 0.0
-        rate, at = found
-        rate *= math.exp2((at - now) / HALF_LIFE)
-        return -math.expm1(-rate * HORIZON) * self.load_s(model, footprint_bytes)
+    def odds(self, now: float) -> dict[str, float]:
+        """How likely each model is wanted again within the horizon, as `eviction.cost` reckons; 0 for the others."""
+        return {
+            model: -math.expm1(-rate * HORIZON * math.exp2((at - now) / HALF_LIFE))
+            for model, (rate, at) in self._rates.items()
+        }
 
     def prune(self, now: float) -> None:
         """Forget who has not been asked for in a long while."""

@@ -11,12 +11,13 @@ from typing import Literal
 
 from cortex.broker.catalogue import Catalogue, Profile
 from cortex.broker.fleet import Neuron
-from cortex.broker.usage import Usage
+from cortex.broker.usage import Usage, assumed_load_s
 from cortex.protocol.values import Model
 
 Strategy = Literal["lru", "priority", "cost"]
-Standing = tuple[str, int, int, float]
-"""A model on a device: its id, footprint in bytes, priority, and the seconds for which it stays in any case."""
+Standing = tuple[str, int, int, float, float]
+"""A model on a device: its id, footprint in bytes, priority, the seconds for which it stays in any case, and those that
+its load is assumed to take while none was measured."""
 FIRST_BACKOFF, LONGEST_BACKOFF = 5.0, 300.0
 FORGET_GONE = 600.0
 """Seconds for which a neuron that left is still shown, and its return is reckoned with."""
@@ -148,7 +149,8 @@ class View:
             for name, model in neuron.models.items():
                 profile = self.profile(name)
                 if model.state == "hot" and not model.pinned and not profile.pinned:
-                    rows.append((name, model.footprint_bytes, profile.priority, profile.min_residency))
+                    size = model.footprint_bytes
+                    rows.append((name, size, profile.priority, profile.min_residency, assumed_load_s(size)))
             found = self._standing[neuron.route] = tuple(rows)
         return found
 

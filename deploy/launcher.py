@@ -13,14 +13,12 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import IO
 
+from cortex.deploy.logfile import LogFile
 from cortex.protocol.kit.process import Restarts, end
 from cortex.protocol.kit.signals import Stop
 
 CHECK_S = 0.1
-TAIL_BYTES = 4000
 
 
 class ChildFailedError(Exception):
@@ -29,19 +27,15 @@ class ChildFailedError(Exception):
 
 @dataclass(slots=True)
 class Role:
-    """One child: its command line, where it logs (None: our standard error), how long it may take to stop.
-
-    `logged_before` is how many bytes of the log are of earlier processes.
-    """
+    """One child: its command line, where it logs (None: our standard error), how long it may take to stop."""
 
     name: str
     arguments: list[str]
     patience_s: float
-    log: Path | None = None
+    log: LogFile | None = None
     process: subprocess.Popen[bytes] | None = None
     restarts: Restarts = field(default_factory=Restarts)
     retry_at: float = 0.0
-    logged_before: int = 0
 
 
 class Launcher:
@@ -59,10 +53,7 @@ class Launcher:
 
     def _start(self, role: Role, now: float) -> None:
         command = [sys.executable, "-P", "-m", "cortex.deploy", *role.arguments, "--parent", str(os.getpid())]
-        log: IO[bytes] | None = None
-        if role.log is not None:
-            log = role.log.open("ab")
-            role.logged_before = log.tell()
+        log = role.log.open() if role.log is not None else None
         try:
             role.process = subprocess.Popen(
                 command,
@@ -83,20 +74,22 @@ class Launcher:
         while not is_ready():
             for role in self._roles.values():
                 if role.process is not None and (code := role.process.poll()) is not None:
-                    raise ChildFailedError(f"the {role.name} ended with exit code {code}{_tail(role)}")
+                    raise ChildFailedError(f"the {role.name} ended with exit code {code}{_end(role)}")
             if time.monotonic() >= until:
-                raise ChildFailedError(f"not ready after {deadline_s:.0f} s{self._tails()}")
+                raise ChildFailedError(f"not ready after {deadline_s:.0f} s{self._ends()}")
             select.select([stop], [], [], CHECK_S)
             if stop.requested:
                 return False
         return True
 
     def watch(self, stop: Stop) -> None:
-        """Keep every role alive until a stop is requested."""
+        """Keep every role alive until a stop is requested; what they warn of is told here too."""
         while not stop.requested:
             now = time.monotonic()
             for role in self._roles.values():
                 self._revive(role, now)
+                for line in role.log.warnings() if role.log is not None else ():
+                    print(f"cortex: {line}", file=sys.stderr)
             select.select([stop], [], [], CHECK_S)
 
     def _revive(self, role: Role, now: float) -> None:
@@ -117,15 +110,9 @@ class Launcher:
                 end(role.process, role.patience_s)
                 role.process = None
 
-    def _tails(self) -> str:
-        return "".join(_tail(role) for role in self._roles.values())
+    def _ends(self) -> str:
+        return "".join(map(_end, self._roles.values()))
 
 
-def _tail(role: Role) -> str:
-    """The end of what the role's present process logged, for an error message."""
-    if role.log is None or not role.log.exists():
-        return ""
-    with role.log.open("rb") as log:
-        log.seek(role.logged_before)
-        text = log.read()[-TAIL_BYTES:].decode(errors="replace").strip()
-    return f"; the end of {role.log}:\n{text}" if text else ""
+def _end(role: Role) -> str:
+    return role.log.end() if role.log is not None else ""

@@ -15,6 +15,7 @@ from rich.console import Console
 from cortex.broker.ctl.client import NoAnswerError, ask
 from cortex.deploy import config, exporter
 from cortex.deploy.launcher import ChildFailedError, Launcher, Role
+from cortex.deploy.logfile import LogFile
 from cortex.protocol.kit.paths import default_data_directory
 from cortex.protocol.kit.signals import Stop
 from cortex.protocol.messages import Status, StatusQuery
@@ -49,8 +50,8 @@ def roles(plan: Plan) -> list[Role]:
     if plan.cortex_toml is not None:
         common += ["--config", str(plan.cortex_toml)]
 
-    def log(name: str) -> Path | None:
-        return plan.data / "logs" / f"{name}.log" if plan.log_to_files else None
+    def log(name: str) -> LogFile | None:
+        return LogFile(plan.data / "logs" / f"{name}.log") if plan.log_to_files else None
 
     planned = [
         Role("exporter", ["exporter", *common], 1.0, log("exporter")),

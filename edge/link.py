@@ -126,6 +126,9 @@ class FleetLink:
                 await self._welcomed.wait()
                 limit.reschedule(min(self._loop.time() + OTHERS, latest))
                 await self._complete.wait()
+        for peer in self._peers:
+            if not peer.live:
+                log.warning("no broker answers at %s; it is tried again and again", peer.endpoint)
 
     async def stop(self) -> None:
         """Stop beating and close; nothing lingers."""
@@ -201,6 +204,8 @@ class FleetLink:
     def _on_welcome(self, peer: _Peer, session: bytes, message: Welcome) -> None:
         if session != peer.session and peer.connection is not None:
             peer.connection.forget()  # it was meant for the broker that is gone; the table submits again
+        if not peer.live:
+            log.info("broker %s at %s answers", message.broker, peer.endpoint)
         peer.session = session
         peer.live = True
         if message.models is not None or message.names is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import os
 import signal
 from pathlib import Path
@@ -26,6 +27,8 @@ from cortex.edge.link import FleetLink
 from cortex.edge.metrics import Metrics
 from cortex.protocol.kit import log as logs
 from cortex.protocol.kit.sockets import check_host
+
+log = logging.getLogger("cortex.edge")
 
 TESTED_GUNICORN = "27.0.1"
 SWEEP_S = 0.25
@@ -210,4 +213,6 @@ def serve(gateway: Gateway, edge_endpoints: tuple[str, ...], *, insecure_open: b
     self_test()
     host = gateway.listen.rpartition(":")[0]
     check_host(host, what="gateway.listen", insecure_open=insecure_open)
+    brokers = ", ".join(edge_endpoints)
+    log.info("serving http://%s with %d workers, for %s", gateway.listen, gateway.workers, brokers)
     EdgeServer(gateway, edge_endpoints).run()

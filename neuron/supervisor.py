@@ -48,6 +48,9 @@ class Supervisor:
 
     def run(self) -> None:
         """Watch until the stop is requested, then end every child."""
+        names = ", ".join(f"{child.device.kind}-{child.device.index}" for child in self._children)
+        host = self._settings.neuron
+        log.info("%s starts %s for %s", host.name, names or "no device", ", ".join(host.brokers))
         try:
             while not self._stop.requested:
                 now = time.monotonic()

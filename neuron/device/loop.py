@@ -55,6 +55,12 @@ def introduce(sockets: Sockets, session: bytes, node: str, device: Device) -> No
     for socket in sockets:
         if socket.poll(INTRODUCTION_MS, zmq.POLLOUT):
             socket.send_multipart(frames)
+        else:
+            log.warning("no broker answers at %s; it is tried again and again", _address(socket))
+
+
+def _address(socket: zmq.Socket[bytes]) -> str:
+    return socket.getsockopt_string(zmq.LAST_ENDPOINT)
 
 
 class DeviceLoop:
@@ -121,8 +127,10 @@ class DeviceLoop:
             writable = is_writable(socket)
             if writable and link.down_since is not None:
                 self._core.link_up(index)
+                log.info("connected to the broker at %s", _address(socket))
             elif not writable and link.down_since is None:
                 self._core.link_down(index, now)
+                log.warning("no connection to the broker at %s", _address(socket))
 
     def _receive(self, index: int, socket: zmq.Socket[bytes], now: float) -> None:
         for _ in range(DRAIN):

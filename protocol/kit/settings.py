@@ -97,6 +97,7 @@ class Document:
             message, _, at = str(error).partition(" - at ")
             place = re.search(r"\$([^`]*)", at)
             key = place[1].lstrip(".").replace("[...]", "") if place else ""
+            message += _allowed(message, info, path_of(key))
             if key in named:
                 raise SettingsError(f"{named[key]}: {key}: {message}") from error
             raise self.error(path_of(key), message) from error
@@ -141,6 +142,19 @@ def _unknown(key: str, fields: Mapping[str, object], at: str = "") -> str:
     if close:
         return f"unknown key; did you mean {f'{at}.' if at else ''}{close[0]}?"
     return f"unknown key; known here: {', '.join(sorted(fields))}"
+
+
+def _allowed(message: str, info: inspect.Type, at: TomlPath) -> str:
+    """What may stand where a word stands that may not."""
+    if not message.startswith("Invalid enum value"):
+        return ""
+    for name in at:
+        if isinstance(info, inspect.VarTupleType | inspect.ListType):
+            info = info.item_type
+        if isinstance(name, str):
+            info = _fields(info).get(name, info)
+    values = info.values if isinstance(info, inspect.LiteralType) else ()
+    return f"; allowed here: {', '.join(map(str, values))}" if values else ""
 
 
 def _fields(info: inspect.Type) -> dict[str, inspect.Type]:

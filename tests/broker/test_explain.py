@@ -213,3 +213,27 @@ def test_who_waits_for_an_unknown_model_is_told_when_the_broker_has_settled() ->
     fleet.edge_beat()
     assert fleet.broker.next_deadline() == 3.0
     assert [one.request for one in messages_to(fleet.tick(1.0), m.Refused)] == ["r1"]
+
+
+def test_who_waits_for_a_drained_device_is_told_so() -> None:
+    """The reason of the whole is that of each device that could hold the model, alike ones together."""
+    fleet = Fleet(profile("m", 1000))
+    for host in ("a", "b"):
+        fleet.card(host)
+    for neuron in fleet.broker.neurons.values():
+        neuron.drained = True
+    told = explained(fleet, "m")
+    assert told.verdict == "wait"
+    assert told.reason == (
+        "no device has room that may be given to it (a/sim-0, b/sim-0: the device is drained)"
+    )
+
+
+def test_of_many_devices_a_few_are_named() -> None:
+    """A sentence stays a sentence in a fleet of a hundred."""
+    fleet = Fleet(profile("m", 1000))
+    for number in range(9):
+        fleet.card(f"h{number}")
+    for neuron in fleet.broker.neurons.values():
+        neuron.drained = True
+    assert explained(fleet, "m").reason.endswith("h3/sim-0: the device is drained; 5 more)")

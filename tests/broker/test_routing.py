@@ -190,6 +190,6 @@ def test_a_model_that_never_fits_is_refused_with_the_reasons() -> None:
     effects = fleet.ask("giant")
     [refused] = messages_to(effects, m.Refused)
     assert refused.fault.code is Code.DOES_NOT_FIT
-    assert "a/sim-0: it needs 99000 MiB, and models may take 24000 MiB here" in refused.fault.message
+    assert "a/sim-0, a/sim-1: it needs 99000 MiB, and models may take 24000 MiB here" in refused.fault.message
     [refused] = [one for one in to_edge(fleet.ask("wide")) if isinstance(one, m.Refused)]
     assert "it needs 3 devices of one host that can each hold a share" in refused.fault.message

@@ -6,15 +6,12 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from cortex.broker.ctl.render.grid import Cell, Column, Grid
-from cortex.broker.ctl.render.status import NOBODY, neuron_state, seen
+from cortex.broker.ctl.render.status import NOBODY, memory, neuron_state, seen
 from cortex.broker.ctl.render.words import (
     NONE,
     RESIDENT,
-    budget,
     device_name,
     plain,
-    reserved,
-    share,
     size,
     word,
     words,
@@ -53,7 +50,7 @@ def _row(neuron: NeuronStatus) -> tuple[Cell, ...]:
         plain(neuron.node),
         device_name(device),
         neuron_state(neuron),
-        share(reserved(neuron.models), budget(device)),
+        memory(neuron),
         size(device.free_bytes),
         _held(neuron.models),
         f"{sum(neuron.load.values())}/{slots}",

@@ -8,12 +8,14 @@ from rich.text import Text
 from cortex.broker.ctl.render.grid import Cell, Column, Grid
 from cortex.broker.ctl.render.words import (
     NONE,
+    budget,
     clean,
     count,
     device_name,
     duration,
     plain,
-    size,
+    reserved,
+    share,
     word,
     words,
 )
@@ -77,13 +79,18 @@ def seen(neuron: NeuronStatus) -> str:
     return NONE if neuron.state == "absent" else duration(neuron.seen_ms / 1000)
 
 
+def memory(neuron: NeuronStatus) -> str:
+    """What models hold of what they may take."""
+    return NONE if neuron.state == "absent" else share(reserved(neuron.models), budget(neuron.device))
+
+
 def _rows(neuron: NeuronStatus) -> list[tuple[Cell, ...]]:
     first: tuple[Cell, ...] = (
         plain(neuron.node),
         device_name(neuron.device) if neuron.state != "absent" else NONE,
         neuron_state(neuron) if not neuron.drained else words([neuron_state(neuron), word("drained")]),
         seen(neuron),
-        size(neuron.device.memory_bytes),
+        memory(neuron),
     )
     if not neuron.models:
         return [(*first, NONE, NONE, NONE, NONE)]

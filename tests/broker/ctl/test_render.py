@@ -64,7 +64,7 @@ def test_the_status_table_shows_node_device_model_and_load() -> None:
         "ready",
         "0.0",
         "s",
-        "24.0",
+        "0.0/24.0",
         "GiB",
         "m",
         "hot",

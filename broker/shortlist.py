@@ -104,10 +104,7 @@ def _bounds(
                 if not drain:
                     continue
                 working.append(footprint)
-            if by_cost:
-                weight = odds.get(name, 0.0) * (measured.get(name) or assumed)
-            else:
-                weight = used.get(name, 0.0)
+            weight = odds.get(name, 0.0) * (measured.get(name) or assumed) if by_cost else used.get(name, 0.0)
             row = (weight, footprint, priority)
             rows.append(row)
             total += footprint

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 from broker_bench import kinds, to_edge
-from fleets import Fleet, draw, messages_to, profile, snapshot
+from drawn_fleets import draw
+from fleets import Fleet, messages_to, profile
 from msgspec.structs import replace
+from snapshots import snapshot
 
 from cortex.broker.events import ToNeuron
 from cortex.broker.explain import explain

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 from broker_bench import to_edge
-from fleets import Card, Fleet, draw, profile
+from drawn_fleets import draw
+from fleets import Card, Fleet, profile
 
 from cortex.broker.catalogue import MIB, Limit
 from cortex.broker.listing import Listing

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from fleets import Fleet, draw, draw_full
+from drawn_fleets import draw, draw_full
+from fleets import Fleet
 
 from cortex.broker.placement import looks, plan
 from cortex.broker.shortlist import best

@@ -2,14 +2,12 @@
 
 import asyncio
 import json
-from importlib import metadata
 
 import pytest
 from asgi_driver import turn_until
 from edge_world import CHAT, HI, STREAMED, World, run
 from memory_link import accepted, answer, delta, fail, finished, say
 
-from cortex.edge.brokers import BrokerHealth
 from cortex.protocol.deltas import Finish, TextPiece, ToolArguments, ToolEnd, ToolStart
 from cortex.protocol.faults import Code, Fault
 from cortex.protocol.messages import Loading, Queued
@@ -274,96 +272,6 @@ def test_a_bug_of_ours_tells_only_its_request_id(caplog):
 
     run(scenario())
     assert "secret detail" in caplog.text
-
-
-def test_health_tells_the_truth():
-    """Alive always; ready with a broker and a loaded model; degraded otherwise."""
-
-    async def scenario():
-        world = World()
-        assert (await world.get("/livez")).status == 200
-        assert (await world.get("/readyz")).status == 200
-        health = (await world.get("/health")).json
-        assert health["status"] == "ok"
-        assert (health["broker"], health["models"]) == ("memory", {"known": 2, "loaded": 1})
-        assert health["brokers"] == [{"name": "memory", "live": True}]
-        world.link.catalogue.lose_broker()
-        assert (await world.get("/livez")).status == 200
-        assert (await world.get("/readyz")).status == 503
-        assert (await world.get("/health")).json["status"] == "degraded"
-        assert (await world.get("/", "HEAD")).status == 200
-
-    run(scenario())
-
-
-def test_the_root_says_where_to_go():
-    """Name, version and every route, so that a browser or a curl finds the way; each of them exists."""
-
-    async def scenario():
-        world = World()
-        about = (await world.get("/")).json
-        assert (about["name"], about["version"]) == ("cortex", metadata.version("cortex-mesh"))
-        assert "POST /v1/chat/completions" in about["routes"]
-        for method, _, path in (route.partition(" ") for route in about["routes"]):
-            status = (await world.get(path.replace("{id}", "demo"), method)).status
-            assert status == (415 if method == "POST" else 200), path
-
-    run(scenario())
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "message"),
-    [
-        (
-            "POST",
-            "/chat/completions",
-            "There is nothing at /chat/completions; did you mean POST /v1/chat/completions? " + LIST,
-        ),
-        (
-            "GET",
-            "/v1/model",
-            "There is nothing at /v1/model; did you mean GET /v1/models or GET /v1/models/{id}? " + LIST,
-        ),
-        ("GET", "/wp-login.php", "There is nothing at /wp-login.php; " + LIST),
-        ("GET", CHAT, "GET is not allowed at /v1/chat/completions; use POST."),
-        ("POST", CHAT, "The body must be JSON; send it with the header Content-Type: application/json."),
-    ],
-)
-def test_a_wrong_address_is_told_the_right_one(method, path, message):
-    """The nearest routes, the allowed method, the header that is missing."""
-
-    async def scenario():
-        assert (await World().get(path, method)).json["error"]["message"] == message
-
-    run(scenario())
-
-
-def test_a_worker_is_ready_while_any_broker_lives():
-    """One of two is lost: still ready, and the summary says which."""
-
-    async def scenario():
-        world = World()
-        world.link.others = (BrokerHealth("second", live=True),)
-        world.link.catalogue.lose_broker()
-        assert (await world.get("/readyz")).status == 200
-        brokers = (await world.get("/health")).json["brokers"]
-        assert brokers == [{"name": None, "live": False}, {"name": "second", "live": True}]
-        world.link.others = (BrokerHealth("second", live=False),)
-        assert (await world.get("/readyz")).json == {"status": "no broker"}
-
-    run(scenario())
-
-
-def test_without_a_broker_a_request_is_a_503():
-    """Retry-After says when to come back."""
-
-    async def scenario():
-        world = World()
-        world.link.catalogue.lose_broker()
-        exchange = await world.post(HI).done()
-        assert (exchange.status, exchange.headers["retry-after"]) == (503, "1")
-
-    run(scenario())
 
 
 def test_draining_ends_streams_with_an_event():

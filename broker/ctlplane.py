@@ -180,7 +180,3 @@ class CtlPlane:
                 poll.reply(self._news(poll))
                 continue
             self._polls.append(poll)
-
-    @property
-    def has_polls(self) -> bool:
-        return bool(self._polls)

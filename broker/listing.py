@@ -6,7 +6,7 @@ A device that says what it holds changes the lines of few models: the others are
 from __future__ import annotations
 
 from cortex.broker.fleet import Neuron
-from cortex.broker.placement import footprint_on, unable
+from cortex.broker.placement import able_hosts
 from cortex.broker.view import View
 from cortex.protocol.messages import CatalogueEntry
 from cortex.protocol.values import Model, ModelState
@@ -79,16 +79,9 @@ def _entry(view: View, name: str) -> CatalogueEntry:
 
 
 def feasible_on(view: View, name: str) -> tuple[str, ...]:
-    """Hosts that have enough devices able to hold the model, whatever stands there now."""
-    profile = view.profile(name)
-    able: dict[str, int] = {}
-    for neuron in view.neurons.values():
-        is_held = name in neuron.models
-        if not unable(profile, neuron, footprint_on(profile, neuron), is_held=is_held):
-            able[neuron.node] = able.get(neuron.node, 0) + 1
-        elif is_held and neuron.models[name].state == "hot":
-            able[neuron.node] = profile.min_devices
-    return tuple(sorted(node for node, count in able.items() if count >= profile.min_devices))
+    """Hosts that are able to hold the model, and those that hold it as they are."""
+    hot = {one.node for one in view.holders.get(name, {}).values() if one.models[name].state == "hot"}
+    return tuple(sorted(hot | able_hosts(view.profile(name), view.neurons.values())))
 
 
 def _word(neuron: Neuron, model: Model) -> str:

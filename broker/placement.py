@@ -216,16 +216,16 @@ def _plan(view: View, profile: Profile, members: list[Look], *, drain: bool) -> 
 
 def could_ever(view: View, profile: Profile) -> tuple[bool, bool]:
     """Whether enough present devices are able to hold it whatever stands there now, and whether departed ones would."""
-    present = _enough(profile, list(view.neurons.values()))
-    return present, present or _enough(
-        profile, [*view.neurons.values(), *(one for one, _ in view.gone.values())]
-    )
+    here = view.neurons.values()
+    present = bool(able_hosts(profile, here))
+    return present, present or bool(able_hosts(profile, [*here, *(one for one, _ in view.gone.values())]))
 
 
-def _enough(profile: Profile, neurons: list[Neuron]) -> bool:
+def able_hosts(profile: Profile, neurons: Iterable[Neuron]) -> set[str]:
+    """Hosts with enough devices able to hold the model, whatever stands there now. One may be named by two neurons."""
     hosts: dict[str, set[str]] = {}
     for neuron in neurons:
         is_held = profile.id in neuron.models
         if not unable(profile, neuron, footprint_on(profile, neuron), is_held=is_held):
             hosts.setdefault(neuron.node, set()).add(neuron.name)
-    return any(len(devices) >= profile.min_devices for devices in hosts.values())
+    return {host for host, devices in hosts.items() if len(devices) >= profile.min_devices}

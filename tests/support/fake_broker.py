@@ -12,9 +12,9 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Self
 
 import zmq
+from in_thread import InThread
 
 from cortex.protocol.codec import decode, decode_request, encode
 from cortex.protocol.deltas import Delta, Deltas, Finish, Piece, TextPiece
@@ -69,7 +69,7 @@ class Seen:
             assert self.changed.wait_for(lambda: condition(self), seconds), "the edge never did it"
 
 
-class FakeBroker:
+class FakeBroker(InThread):
     """Answers `max_tokens` tokens at `rate` tokens/s to each request; model `busy` refuses, `mute` says nothing.
 
     While `frozen` is set it reads and says nothing, as a process that is stopped; `reset` breaks all its connections.
@@ -80,6 +80,7 @@ class FakeBroker:
     def __init__(
         self, endpoint: str, *, rate: float = 1000.0, session: bytes = b"broker-1", name: str = "fake"
     ) -> None:
+        super().__init__()
         self.endpoint = endpoint
         self.name = name
         self.rate = rate
@@ -88,29 +89,17 @@ class FakeBroker:
         self.running: dict[tuple[str, int], Running] = {}
         self.frozen = threading.Event()
         self._reset = threading.Event()
-        self._stop = threading.Event()
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=self.run, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        assert self._ready.wait(5)
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._stop.set()
-        self._thread.join(5)
 
     def reset(self) -> None:
         """Break every connection; returns when others can be made."""
-        self._ready.clear()
+        self.ready.clear()
         self._reset.set()
-        assert self._ready.wait(5)
+        assert self.ready.wait(5)
 
     def run(self) -> None:
         context = new_context()
         try:
-            while not self._stop.is_set():
+            while not self.stop.is_set():
                 self._serve(context)
         finally:  # a context that is left open blocks whoever collects it
             context.term()
@@ -121,14 +110,14 @@ class FakeBroker:
         self.socket = open_socket(context, zmq.ROUTER, Plane.EDGE)
         try:
             bind(self.socket, self.endpoint)
-            self._ready.set()
+            self.ready.set()
             self._loop()
         finally:
             self.socket.close(linger=0)
 
     def _loop(self) -> None:
         step_at = time.monotonic()
-        while not self._stop.is_set() and not self._reset.is_set():
+        while not self.stop.is_set() and not self._reset.is_set():
             if self.frozen.is_set():
                 time.sleep(0.01)
                 continue

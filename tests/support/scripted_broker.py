@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Self
 
 import zmq
+from in_thread import InThread
 from msgspec import Struct
 
 from cortex.protocol.codec import decode
@@ -23,7 +22,7 @@ Answer = Struct | None | Callable[[Struct], "Struct | None"]
 Script = Mapping[type[Struct], Answer | Sequence[Answer]]
 
 
-class ScriptedBroker:
+class ScriptedBroker(InThread):
     """`script` maps a message's type to its answers in turn, of which the last is given again and again.
 
     An answer is a message, LOST, or a function of the question. What the script does not name is refused, as a
@@ -31,6 +30,7 @@ class ScriptedBroker:
     """
 
     def __init__(self, endpoint: str, script: Script, *, session: bytes = b"process1") -> None:
+        super().__init__()
         self.endpoint = endpoint
         self.session = session
         self.seen: list[Struct] = []
@@ -38,30 +38,18 @@ class ScriptedBroker:
             kind: list(answers) if isinstance(answers, list | tuple) else [answers]
             for kind, answers in script.items()
         }
-        self._ready = threading.Event()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        assert self._ready.wait(5)
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._stop.set()
-        self._thread.join(5)
 
     def asked(self, kind: type[Struct]) -> list[Struct]:
         """The questions of one type."""
         return [message for message in self.seen if isinstance(message, kind)]
 
-    def _run(self) -> None:
+    def run(self) -> None:
         context = new_context()
         socket = open_socket(context, zmq.ROUTER, Plane.CTL_SERVER)
         try:
             bind(socket, self.endpoint)
-            self._ready.set()
-            while not self._stop.is_set():
+            self.ready.set()
+            while not self.stop.is_set():
                 if socket.poll(10):
                     self._answer(socket)
         finally:  # a context that is left open blocks whoever collects it

@@ -69,11 +69,11 @@ def _contenders(
 
 def _open(view: View, profile: Profile, now: float, only: str) -> Iterator[tuple[Neuron, int]]:
     """The devices that could take it now, and how many bytes each lacks."""
-    model = profile.id
+    model, written = profile.id, profile.footprint_bytes
     for neuron in view.neurons.values():
         if only and not neuron.is_named(only):
             continue
-        need = footprint_on(profile, neuron)
+        need = written or footprint_on(profile, neuron)
         if unable(profile, neuron, need, is_held=model in neuron.models) or closed(model, neuron, now):
             continue
         yield neuron, need - neuron.device.free_bytes

@@ -26,10 +26,11 @@ from cortex.broker.fleet import Edge, Neuron
 from cortex.broker.neuronside import NeuronSide
 from cortex.broker.operations import Operations
 from cortex.broker.requests import Requests
+from cortex.broker.restoring import Restoring
 from cortex.broker.serving import Serving
 from cortex.broker.shortlist import best
 from cortex.broker.state import State
-from cortex.broker.upkeep import broken, expired, missing, worn
+from cortex.broker.upkeep import abandoned, broken, expired, missing
 from cortex.broker.view import FORGET_GONE, Policy
 from cortex.protocol import liveness
 from cortex.protocol import messages as m
@@ -57,10 +58,10 @@ class Broker:
         self.state = State(name, now, policy or Policy(), epoch)
         self.serving = Serving(self.state)
         self.edgeside = EdgeSide(self.state, self.serving)
-        self.neuronside = NeuronSide(self.state, self.serving, self.edgeside)
-        self.operations = Operations(self.state, self.serving)
+        self.restoring = Restoring(self.state, self.serving)
+        self.neuronside = NeuronSide(self.state, self.serving, self.edgeside, self.restoring)
+        self.operations = Operations(self.state, self.serving, self.restoring)
         self._next_upkeep = now
-        self._settled = False
         self.state.view.settles_at = now + SETTLE
         if catalogue is not None:
             self.use_catalogue(catalogue, now)
@@ -122,7 +123,7 @@ class Broker:
     def tick(self, now: float) -> list[Effect]:
         """Do what has become due: drop who is gone, refuse who waited too long, look after the fleet."""
         state = self.state
-        self._settled = state.view.is_settled(now)
+        state.is_settled = state.view.is_settled(now)
         for neuron in [n for n in self.neurons.values() if liveness.is_gone(n.seen, now)]:
             self.neuronside.lose(neuron.route, now)
         for edge in [e for e in self.edges.values() if liveness.is_gone(e.seen, now)]:
@@ -144,7 +145,7 @@ class Broker:
         for due in (self.requests.waiting.next_deadline(), self.state.loads.next_deadline()):
             if due is not None:
                 times.append(due)
-        if len(self.requests.waiting) and not self._settled:
+        if len(self.requests.waiting) and not self.state.is_settled:
             times.append(self.state.view.settles_at)
         if self.neurons or self.operations.running:
             times.append(self._next_upkeep)
@@ -163,7 +164,7 @@ class Broker:
 
     def use_catalogue(self, catalogue: Catalogue, now: float) -> None:
         """From now on these profiles hold: for the next decision, never for what runs."""
-        self.state.catalogue = catalogue
+        self.state.catalogue, self.state.catalogue_digest = catalogue, catalogue.digest()
         self.state.view.use_catalogue(catalogue)
         self.edgeside.fleet_changed()
         self.serving.serve_all(now)
@@ -194,12 +195,16 @@ class Broker:
         for name in sorted(mesh.refresh(now)):
             word = "broker joined" if name in mesh.live else "broker gone"
             self.state.decisions.note(now, word, name, "models move to the next in rank")
+        for name in sorted(mesh.disagreeing(self.state.catalogue_digest)):
+            self.state.decisions.note(now, "catalogues differ", name, "give all brokers the same models.toml")
 
     def _look_after(self, now: float) -> None:
         """Once a second."""
         state, view, owns = self.state, self.state.view, self.state.mesh.owns
         for name in [name for name, (_, at) in view.gone.items() if now - at > FORGET_GONE]:
             del view.gone[name]
+        if view.forget_unknown():
+            self.edgeside.fleet_changed()
         for neuron, model in broken(view):
             self._give_up_pins(neuron, model)
             state.loads.unload(
@@ -211,13 +216,21 @@ class Broker:
         if view.is_settled(now):
             for model in list(missing(view, owns, now)):
                 profile = view.profile(model)
-                found = best(view, profile, now)
+                # Else two models that are to be kept, and room for one, would swap places for ever.
+                found = best(view, profile, now, kept=not profile.pinned)
                 if found is not None:
                     self.serving.load(found, "the profile wants it loaded", now)
-        self._restart_worn(now)
-        self._restore(now)
+        self.restoring.restart_worn(now)
+        self.restoring.put_back(now)
+        self._give_up_abandoned(now)
         self.operations.advance(now)
         state.view.usage.prune(now)
+
+    def _give_up_abandoned(self, now: float) -> None:
+        """Loads that wait for room, and for which nobody waits any more. The victims go all the same: they were told."""
+        wanted = {order.command.model for order in self.operations.running.values()}
+        for placement in list(abandoned(self.state.view, self.state.loads.by_command.values(), wanted)):
+            self.state.loads.give_up(placement, "whoever wanted it has left", now)
 
     def _give_up_pins(self, neuron: Neuron, model: str) -> None:
         """What is left of a pinned replica is of no use; a pin of models.toml comes back with the next load."""
@@ -228,44 +241,6 @@ class Broker:
                     ToNeuron(member.route, m.Pin(command=command, model=model, pinned=False))
                 )
 
-    def _restart_worn(self, now: float) -> None:
-        """Send one device process at a time to restart, and remember what was pinned there at run time."""
-        state = self.state
-        neuron = worn(state.view, state.mesh.owns)
-        if neuron is None or neuron.name in state.restores:
-            return
-        state.restores[neuron.name] = tuple(
-            name
-            for name, model in neuron.models.items()
-            if model.pinned and model.state == "hot" and not state.view.profile(name).pinned
-        )
-        reason = f"{neuron.cycles} load cycles; its memory is to be whole again"
-        state.decisions.note(now, "restart", neuron.name, reason)
-        command = f"{state.name}-restart-{neuron.name}-{neuron.session.hex()}"
-        state.effects.append(ToNeuron(neuron.route, m.Drain(command=command, drained=True, restart=True)))
-
-    def _restore(self, now: float) -> None:
-        """Put back what was pinned on a device before it was restarted."""
-        state, view = self.state, self.state.view
-        for neuron in list(view.neurons.values()):
-            pins = state.restores.get(neuron.name)
-            if pins is None or neuron.cycles >= view.policy.defrag_after_cycles or not neuron.serves:
-                continue
-            left = [
-                name
-                for name in pins
-                if name not in neuron.models or neuron.models[name].state in {"cold", "failed"}
-            ]
-            if not left:
-                del state.restores[neuron.name]
-            elif not neuron.asked and state.loads.underway(left[0]) is None:
-                profile = view.profile(left[0])
-                found = best(view, profile, now, only=neuron.name)
-                if found is not None:
-                    self.serving.load(
-                        found, f"it was pinned on {neuron.name} before the restart", now, pinned=True
-                    )
-
     def beat(self) -> m.PeerBeat:
         """This broker in a word, for the others."""
         state, requests = self.state, self.requests
@@ -275,6 +250,7 @@ class Broker:
             waiting=len(requests.waiting),
             served=requests.ended["finished"],
             owns=sum(state.mesh.owns(entry.id) for entry in state.listed),
+            catalogue=state.catalogue_digest,
         )
 
     # ── invariants ───────────────────────────────────────────────────────────────────────────────────────────────

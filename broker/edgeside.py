@@ -84,6 +84,7 @@ class EdgeSide:
             broker=state.name,
             catalogue=state.listing_version,
             neurons=sum(neuron.state == "ready" for neuron in state.view.neurons.values()),
+            settled=state.is_settled,
             models=state.listed if is_news else None,
             names=state.names if is_news else None,
         )
@@ -115,7 +116,7 @@ class EdgeSide:
             return
         if len(requests.waiting) > state.view.policy.max_waiting:
             requests.refuse(request, CROWDED, now)
-        elif not request.was_extended:  # else it was told of the load
+        elif not request.is_told:
             requests.answer(request)
 
     def _too_many(self) -> Fault:

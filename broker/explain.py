@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from cortex.broker.placement import Look, Plan, footprint_on, looks
 from cortex.broker.routing import Choice, Join, Load, Refuse, Serve, Wait, Want, choose, told
+from cortex.broker.shortlist import best
 from cortex.broker.state import State
 from cortex.protocol.messages import Explanation, Option
 
@@ -41,6 +42,8 @@ def _told(state: State, model: str, choice: Choice, now: float) -> Explanation:
             return Explanation(model=model, verdict="join", reason=reason, node=node, wait_ms=left)
         case Load(plan=plan):
             seconds = view.usage.load_s(model, footprint_on(view.profile(model), plan.leader))
+            if plan.drain:
+                seconds += max((view.usage.service_s(victim) for victim in plan.victims), default=0.0)
             return Explanation(
                 model=model,
                 verdict="load",
@@ -50,12 +53,38 @@ def _told(state: State, model: str, choice: Choice, now: float) -> Explanation:
                 wait_ms=int(1000 * seconds),
             )
         case Wait():
-            return Explanation(model=model, verdict="wait", reason=told(choice, model, view, now))
+            return Explanation(
+                model=model,
+                verdict="wait",
+                reason=told(choice, model, view, now),
+                wait_ms=int(1000 * _until_served(state, model, choice, now)),
+            )
         case Refuse(fault=fault):
             after = int(1000 * (fault.retry_after or 0))
             return Explanation(
                 model=model, verdict="refuse", reason=fault.message, wait_ms=after, fault=fault
             )
+
+
+def _until_served(state: State, model: str, wait: Wait, now: float) -> float:
+    """Seconds until a request that came now would be served, as far as can be told; 0 where nothing can.
+
+    Behind others for a busy model: as many rounds of the latest requests' time as its slots need for all of them. Where
+    no device has room: until the queue's turn has come and the model is loaded, if its turn can come at all.
+    """
+    view, waiting = state.view, state.requests.waiting
+    if not view.is_settled(now):
+        return view.settles_at - now
+    if wait.is_busy:
+        slots = sum(neuron.models[model].slots for neuron in view.replicas(model))
+        rounds = -(-(waiting.count(model) + 1) // max(1, slots))
+        return rounds * view.usage.service_s(model)
+    profile = view.profile(model)
+    found = best(view, profile, now, drain=True)
+    if found is None:
+        return 0.0
+    left = max(0.0, view.policy.turn_s - waiting.waited(model, now))
+    return left + view.usage.load_s(model, footprint_on(profile, found.leader))
 
 
 def _why(plan: Plan) -> str:

@@ -9,6 +9,7 @@ from typing import Literal
 from msgspec.structs import replace
 
 from cortex.broker.waiting import Key
+from cortex.protocol.faults import Fault
 from cortex.protocol.messages import Heartbeat, Ready
 from cortex.protocol.values import Device, Model, Phase
 
@@ -60,6 +61,8 @@ class Neuron:
     """The placement that it has not answered: one at a time, for each changes the version that the next must name."""
     shut: dict[str, float] = field(default_factory=dict)
     """Models whose placement it refused or failed, and until when it is not asked again."""
+    refused: dict[str, Fault] = field(default_factory=dict)
+    """Why it cannot take a model at all, of those that it refused for a reason that will last."""
     stuck: set[str] = field(default_factory=set)
     """Models that it still says are loading, though their load took too long and was given up: nobody waits for it."""
     strays: dict[Key, float] = field(default_factory=dict)

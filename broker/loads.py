@@ -24,8 +24,9 @@ from cortex.broker.view import Underway, View
 from cortex.protocol import messages as m
 from cortex.protocol.faults import Code
 
-Reason = Literal["load", "ttl", "operator", "repair"]
-"""Why something leaves: for another model, unused for too long, by order, or as what is left of a broken replica."""
+Reason = Literal["load", "ttl", "operator", "repair", "abandoned"]
+"""Why something leaves: for another model, unused for too long, by order, as what is left of a broken replica, or as a
+load that nobody waits for any more."""
 GRACE = 3.0
 """Seconds that a load may be over its deadline here: the device keeps the same one, and its word is the better one."""
 RESEND = 1.0
@@ -63,6 +64,9 @@ class Placement:
     versions: dict[bytes, int] = field(default_factory=dict)
     """Residency of each device that has answered."""
     committed: bool = False
+    for_clients: bool = False
+    """Only those who wait want it."""
+    is_abandoned: bool = False
     percent: int = 0
     detail: str = ""
 
@@ -103,7 +107,14 @@ class Loads:
     # ── ordering ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def order(
-        self, plan: Plan, why: str, now: float, *, pinned: bool = False, reason: Reason = "load"
+        self,
+        plan: Plan,
+        why: str,
+        now: float,
+        *,
+        pinned: bool = False,
+        for_clients: bool = False,
+        reason: Reason = "load",
     ) -> Placement:
         """Ask every device of the plan, as one command. `reason` is the short word for what leaves."""
         self._number += 1
@@ -125,6 +136,7 @@ class Loads:
             neuron.asked = command
             neuron.closing.update(part.evict)
         placement = Placement(command, plan, why, reason, now, now + allowed, allowed, messages, now)
+        placement.for_clients = for_clients
         self.by_command[command] = placement
         if plan.model:
             assert plan.model not in self.by_model, f"{plan.model} is loaded twice at once"
@@ -154,6 +166,14 @@ class Loads:
         parts = tuple(Part(where[route], tuple(names), loads=False) for route, names in leaving.items())
         return self.order(Plan("", parts, drain), why, now, reason=reason)
 
+    def give_up(self, placement: Placement, why: str, now: float) -> None:
+        """Have the devices forget what they have reserved for it: nothing of it is loaded yet."""
+        placement.is_abandoned = True
+        parts = tuple(
+            Part(part.neuron, (placement.model,), loads=False) for part in placement.plan.parts if part.loads
+        )
+        self.order(Plan("", parts, drain=True), why, now, reason="abandoned")
+
     def _note(self, placement: Placement, now: float) -> None:
         plan = placement.plan
         for part in plan.parts:
@@ -172,6 +192,11 @@ class Loads:
         return Underway(
             placement.plan.leader.name, placement.percent, placement.detail, placement.begun, expected
         )
+
+    def has_begun(self, model: str) -> bool:
+        """Whether the devices have taken its load on, for this broker or for another."""
+        placement = self.by_model.get(model)
+        return placement is None or placement.is_answered
 
     # ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -205,8 +230,13 @@ class Loads:
         if placement is None:
             return None
         pause = SHUT.get(message.fault.code, SHUT_LONG)
-        if pause and placement.model:
-            neuron.shut[placement.model] = now + pause
+        if placement.model:
+            if pause:
+                neuron.shut[placement.model] = now + pause
+            if pause == SHUT_LONG:
+                neuron.refused[placement.model] = message.fault
+            else:
+                neuron.refused.pop(placement.model, None)
         return self._end(placement, End.REFUSED, message.fault.message)
 
     def progress(self, message: m.LoadProgress) -> None:
@@ -254,6 +284,8 @@ class Loads:
             self._view.usage.loaded(plan.model, seconds)
             self.durations.append(seconds)
             return End.DONE, ""
+        if placement.is_abandoned and held is None:
+            return End.REFUSED, "nobody waited for it any more"
         if held is None or held.state != "failed":  # a reservation that lapsed says nothing about the model
             return End.LOST, "the device gave the load up"
         return End.FAILED, held.detail or "it failed to load"

@@ -32,6 +32,7 @@ class Mesh:
         self.peers: dict[str, Peer] = {}
         self.live: frozenset[str] = frozenset({name})
         self._owners: dict[str, str] = {}
+        self._disagreeing: dict[str, bytes] = {}
 
     def heard(self, beat: PeerBeat, now: float) -> None:
         """A broker beats. Our own name is ourselves: one list for all brokers names oneself too."""
@@ -49,6 +50,17 @@ class Mesh:
             self.live = live
             self._owners.clear()
         return changed
+
+    def disagreeing(self, catalogue: bytes) -> list[str]:
+        """Brokers that have come to have another models.toml than this digest's, each told of once."""
+        differing = {
+            name: peer.beat.catalogue + catalogue
+            for name, peer in self.peers.items()
+            if name in self.live and peer.beat.catalogue not in {b"", catalogue}
+        }
+        news = [name for name, digests in differing.items() if self._disagreeing.get(name) != digests]
+        self._disagreeing = differing
+        return news
 
     def owner_of(self, key: str) -> str:
         """The live broker that keeps this model's queue (or looks after this device)."""

@@ -53,6 +53,7 @@ class BrokerMetrics:
         )
         self._counted: dict[tuple[str, Hashable], int] = {}
         self._shown: set[tuple[str, str]] = set()
+        self._models: set[str] = set()
 
     def observe(self, core: Broker) -> None:
         """Bring every series up to date."""
@@ -62,7 +63,8 @@ class BrokerMetrics:
             self._up.labels(*where).set(0)
             self._token_rate.labels(*where).set(0)
         self._shown |= present
-        for model in state.view.known | state.view.profiles.keys():
+        self._models |= state.view.known | state.view.profiles.keys()
+        for model in self._models:
             self._queue.labels(model).set(core.requests.waiting.count(model))
             self._replicas.labels(model).set(state.view.copies(model))
         self._edges.set(len(core.edges))

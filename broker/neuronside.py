@@ -20,6 +20,7 @@ from cortex.broker.events import FromNeuron, ToNeuron
 from cortex.broker.fleet import Neuron
 from cortex.broker.lifecycle import State as Stage
 from cortex.broker.requests import Request
+from cortex.broker.restoring import Restoring
 from cortex.broker.serving import Serving
 from cortex.broker.state import State
 from cortex.broker.waiting import Key
@@ -44,8 +45,9 @@ NO_ROOM = frozenset({Code.BUSY, Code.DRAINING})
 class NeuronSide:
     """One handler per kind of message; a kind that does not belong here is counted and dropped."""
 
-    def __init__(self, state: State, serving: Serving, edges: EdgeSide) -> None:
+    def __init__(self, state: State, serving: Serving, edges: EdgeSide, restoring: Restoring) -> None:
         self._state = state
+        self._restoring = restoring
         self._serving = serving
         self._edges = edges
         self._requests = state.requests
@@ -106,6 +108,8 @@ class NeuronSide:
         self._view.gone.pop(neuron.name, None)
         before = neuron.models
         self._view.hold(neuron, message.models, now)
+        for name in before.keys() - {name for name in neuron.models if neuron.is_hot(name)}:
+            self._state.prefixes.forget(name, neuron.route)
         ended = self._loads.announced(neuron, now)
         for outcome in ended:
             self._serving.ended(outcome, now)
@@ -163,13 +167,14 @@ class NeuronSide:
                 self._state.effects.append(ToNeuron(neuron.route, m.Cancel(request=name, attempt=attempt)))
 
     def _goodbye(self, neuron: Neuron, _message: m.Goodbye, _event: FromNeuron, now: float) -> None:
-        self.lose(neuron.route, now)
+        self.lose(neuron.route, now, by_itself=True)
 
-    def lose(self, route: bytes, now: float) -> None:
+    def lose(self, route: bytes, now: float, *, by_itself: bool = False) -> None:
         """A neuron is gone, and every belief about it: what it had returns to its queue or fails."""
         neuron = self._view.neurons.get(route)
         if neuron is None:
             return
+        self._restoring.left(neuron, now, by_itself=by_itself)
         self._view.dismiss(neuron, now)
         self._state.prefixes.forget_replica(route)
         self._state.decisions.note(now, "neuron gone", neuron.name)
@@ -215,6 +220,8 @@ class NeuronSide:
                 share = message.usage.cached / message.usage.prompt
                 if share < request.matched:
                     self._state.prefixes.correct(request.model, neuron.route, request.submit.blocks, share)
+        if isinstance(message, m.Finished) and not message.cancelled:
+            self._view.usage.served(request.model, now - request.sent)
         self._requests.end(request, message, now, event.payload)
         if not neuron.load[request.model] and len(self._requests.waiting):
             self._serving.serve_all(now)  # it may be a victim now
@@ -233,6 +240,9 @@ class NeuronSide:
 
     def _placed(self, neuron: Neuron, message: m.Placed, _event: FromNeuron, now: float) -> None:
         if self._loads.placed(neuron, message):
+            placement = self._loads.by_command[message.command]
+            if placement.model and placement.is_answered and placement.model in self._requests.loading:
+                self._serving.began(placement.model, now)
             for outcome in self._loads.announced(neuron, now):
                 self._serving.ended(outcome, now)
         self._serving.serve_all(now)

@@ -12,7 +12,9 @@ from typing import Literal
 
 from cortex.broker.events import ToNeuron
 from cortex.broker.fleet import OCCUPYING, Neuron
-from cortex.broker.placement import looks, plan
+from cortex.broker.placement import looks, plan, refusal
+from cortex.broker.restoring import Restoring
+from cortex.broker.routing import refused_by_all
 from cortex.broker.serving import Serving
 from cortex.broker.state import State
 from cortex.protocol import messages as m
@@ -51,8 +53,9 @@ class Order:
 class Operations:
     """The orders, and what is done for each."""
 
-    def __init__(self, state: State, serving: Serving) -> None:
+    def __init__(self, state: State, serving: Serving, restoring: Restoring) -> None:
         self._state = state
+        self._restoring = restoring
         self._serving = serving
         self._view = state.view
         self.orders: dict[str, Order] = {}
@@ -73,7 +76,8 @@ class Operations:
             return found
         patience = self._view.profile(command.model).load_deadline if command.model else 0.0
         order = self.orders[command.command] = Order(command, now + patience + PATIENCE)
-        self._view.failures.pop(command.model, None)
+        if command.verb in {"load", "pin"}:  # whoever orders it has done something about it
+            self._view.forgive(command.model)
         if len(self.orders) > REMEMBERED:
             oldest = next(iter(self.orders))
             del self.orders[oldest]
@@ -159,7 +163,11 @@ class Operations:
                 if best.victims:
                     order.detail += f", in place of {', '.join(best.victims)}"
                 return
-        if any(one.able for one in found):
+        refused = refusal(self._view, profile, now) if not node else None
+        if refused is not None:
+            fault = refused_by_all(model, *refused)
+            self._fail(order, fault.code, fault.message)
+        elif any(one.able for one in found):
             order.detail = "; ".join(f"{one.neuron.name}: {one.reason}" for one in found if one.able)
         else:
             why = "; ".join(f"{one.neuron.name}: {one.reason}" for one in found) or "no device is here"
@@ -200,6 +208,7 @@ class Operations:
         if self._view.profile(model).pinned:
             self._fail(order, Code.BUSY, f"{model} is pinned in models.toml; take `pinned` out there")
             return
+        self._restoring.unpin(model)
         self._set_pins(
             order, [n for n in self._holders(model, node) if n.models[model].pinned], now, pinned=False
         )
@@ -233,6 +242,8 @@ class Operations:
             self._done(order, f"{order.command.node} takes nothing new, and nothing runs there")
 
     def _resume(self, order: Order, now: float) -> None:
+        for neuron in self._devices(order.command.node):
+            self._restoring.resume(neuron.name)
         drained = [neuron for neuron in self._devices(order.command.node) if neuron.drained]
         for neuron in drained:
             command = f"{order.command.command}/{neuron.name}"

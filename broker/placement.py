@@ -14,6 +14,7 @@ from cortex.broker.catalogue import MIB, Profile
 from cortex.broker.eviction import Resident, cost, obstacles, victims
 from cortex.broker.fleet import OCCUPYING, Neuron
 from cortex.broker.view import View
+from cortex.protocol.faults import Fault
 
 Rank = tuple[float, ...]
 
@@ -84,8 +85,8 @@ def footprint_on(profile: Profile, neuron: Neuron) -> int:
     return profile.footprint_bytes or (held.footprint_bytes if held is not None else 0)
 
 
-def residents(view: View, neuron: Neuron, now: float) -> list[Resident]:
-    """What stands on a device, as eviction weighs it."""
+def residents(view: View, neuron: Neuron, now: float, *, kept: bool = False) -> list[Resident]:
+    """What stands on a device, as eviction weighs it. `kept`: the replicas that profiles keep at least stay, too."""
     found = []
     for name, model in neuron.models.items():
         if model.state != "hot" or name in neuron.closing:
@@ -104,8 +105,8 @@ def residents(view: View, neuron: Neuron, now: float) -> list[Resident]:
                 since=neuron.since.get(name, now),
                 load_s=view.usage.load_s(name, model.footprint_bytes),
                 reuse_per_s=view.usage.rate(name, now),
-                pinned=model.pinned or profile.pinned,
-                busy=any(member.in_hand(name) for member in members) or view.has_waiters(name),
+                pinned=model.pinned or profile.pinned or (kept and copies <= profile.replicas.min),
+                busy=max(member.in_hand(name) for member in members) + view.has_waiters(name),
                 min_residency=profile.min_residency,
                 extra=copies > max(1, profile.replicas.min),
             )
@@ -113,7 +114,9 @@ def residents(view: View, neuron: Neuron, now: float) -> list[Resident]:
     return found
 
 
-def look(view: View, profile: Profile, neuron: Neuron, now: float, *, drain: bool) -> Look:
+def look(
+    view: View, profile: Profile, neuron: Neuron, now: float, *, drain: bool, kept: bool = False
+) -> Look:
     """Judge one device."""
     held = neuron.models.get(profile.id)
     need = footprint_on(profile, neuron)
@@ -126,7 +129,7 @@ def look(view: View, profile: Profile, neuron: Neuron, now: float, *, drain: boo
         occupied = sum(model.state in OCCUPYING for model in neuron.models.values())
         rank: Rank = (0.0, float(occupied), float(neuron.device.budget_bytes), float(-missing))
         return Look(neuron, able=True, victims=(), reason="there is room", rank=rank)
-    here = residents(view, neuron, now)
+    here = residents(view, neuron, now, kept=kept)
     strategy = view.policy.strategy
     chosen = victims(missing, here, priority=profile.priority, strategy=strategy, now=now, drain=drain)
     if chosen is None:
@@ -169,10 +172,12 @@ def _dearness(view: View, chosen: Iterable[Resident]) -> Rank:
             return (spare, sum(cost(resident) for resident in chosen), last)
 
 
-def looks(view: View, profile: Profile, now: float, *, drain: bool = False, only: str = "") -> list[Look]:
+def looks(
+    view: View, profile: Profile, now: float, *, drain: bool = False, only: str = "", kept: bool = False
+) -> list[Look]:
     """Every device as a place for the model; `only` names a host or a device."""
     return [
-        look(view, profile, neuron, now, drain=drain)
+        look(view, profile, neuron, now, drain=drain, kept=kept)
         for neuron in view.neurons.values()
         if not only or neuron.is_named(only)
     ]
@@ -219,6 +224,27 @@ def could_ever(view: View, profile: Profile) -> tuple[bool, bool]:
     here = view.neurons.values()
     present = bool(able_hosts(profile, here))
     return present, present or bool(able_hosts(profile, [*here, *(one for one, _ in view.gone.values())]))
+
+
+def refusal(view: View, profile: Profile, now: float) -> tuple[Fault, float] | None:
+    """Why no device takes the model, in the words of one, and for how many seconds none is asked; None if any may.
+
+    A device that is able to hold it as far as is known here may know better: that its files are not there or are not
+    what they should be, that its engine cannot compute it, how large it really is.
+    """
+    found: list[tuple[float, Fault]] = []
+    willing: list[Neuron] = []
+    for neuron in view.neurons.values():
+        why = neuron.refused.get(profile.id)
+        until = neuron.shut.get(profile.id, 0.0)
+        if why is not None and until > now:
+            found.append((until, why))
+        else:
+            willing.append(neuron)
+    if not found or able_hosts(profile, willing):
+        return None
+    until, why = min(found, key=lambda one: one[0])
+    return why, until - now
 
 
 def able_hosts(profile: Profile, neurons: Iterable[Neuron]) -> set[str]:

@@ -41,6 +41,8 @@ class Request:
     """What its principal was charged when it was last served."""
     matched: float = 0.0
     """The share of its beginning that its replica was believed to have seen."""
+    is_told: bool = False
+    """Its edge knows that its model is being loaded."""
     was_extended: bool = False
     """Its deadline was moved once already for a cold load."""
     state: State = State.WAITING
@@ -96,7 +98,7 @@ class Requests:
         now: float,
     ) -> Request:
         """Take a request in; it waits until it is dispatched or ended. The same one sent again takes its old place."""
-        deadline = now + submit.queue_ms / 1000
+        deadline = now + max(0, submit.queue_ms - submit.waited_ms) / 1000
         self.submitted += 1
         request = Request(key, self.submitted, edge, submit, payload, now, deadline)
         request.since = now - submit.waited_ms / 1000

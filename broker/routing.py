@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 
 from cortex.broker.fleet import Neuron
-from cortex.broker.placement import Plan, could_ever, looks
+from cortex.broker.placement import Plan, could_ever, looks, refusal
 from cortex.broker.prefixes import score
 from cortex.broker.shortlist import best
 from cortex.broker.view import View
@@ -128,6 +128,8 @@ def _place(want: Want, view: View, now: float) -> Choice:
             return Load(found)  # 6
     present, departed = could_ever(view, profile)
     if present:
+        if (refused := refusal(view, profile, now)) is not None:  # 8, by the devices' own word
+            return Refuse(refused_by_all(want.model, *refused))
         return Wait(NO_ROOM)  # 7
     if departed or not view.is_settled(now) or not view.neurons or want.model not in view.profiles:
         return Wait("no replica is ready")
@@ -162,6 +164,13 @@ def load_failed(model: str, detail: str, seconds: float) -> Fault:
     """What everybody is told who asks for a model whose load failed."""
     text = f"{model} could not be loaded: {detail.rstrip('.')}."
     return Fault(code=Code.LOAD_FAILED, message=text, param="model", retry_after=max(1.0, seconds))
+
+
+def refused_by_all(model: str, why: Fault, seconds: float) -> Fault:
+    """What is told of a model that every device that could hold it has refused."""
+    if why.code is Code.DOES_NOT_FIT:
+        return Fault(code=Code.DOES_NOT_FIT, message=f"{model} fits nowhere: {why.message}", param="model")
+    return load_failed(model, why.message.removeprefix(f"{model}: "), seconds)
 
 
 def never_fits(model: str, view: View, now: float) -> Fault:

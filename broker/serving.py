@@ -59,7 +59,7 @@ class Serving:
                 case Refuse(fault=fault):
                     requests.refuse(request, fault, now)
                 case Load(plan=plan):
-                    self.load(plan, _because(request), now)
+                    self.load(plan, _because(request), now, for_clients=True)
                     return
                 case _:
                     self._stay(model, choice, now)
@@ -97,22 +97,35 @@ class Serving:
 
     # ── loads ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def load(self, plan: Plan, why: str, now: float, *, pinned: bool = False) -> None:
-        """Commit a placement and tell those who wait for it."""
-        self._loads.order(plan, why, now, pinned=pinned)
+    def load(
+        self, plan: Plan, why: str, now: float, *, pinned: bool = False, for_clients: bool = False
+    ) -> None:
+        """Commit a placement and tell those who wait for it; `for_clients`: nobody else wants it."""
+        self._loads.order(plan, why, now, pinned=pinned, for_clients=for_clients)
         if not self._view.is_served(plan.model):
             self._tell_loading(plan.model, plan.leader.name, 0, now)
 
     def _tell_loading(self, model: str, node: str, percent: int, now: float) -> None:
-        """Everybody who waits learns of the load, and waits for it as long as it may take."""
+        """Everybody who waits learns of the load."""
         self._requests.loading[model] = (node, percent)
+        for key in self._requests.waiting.keys(model):
+            request = self._requests.live[key]
+            if not request.is_told:
+                request.is_told = True
+                self._requests.answer(request)
+        if self._loads.has_begun(model):
+            self.began(model, now)
+
+    def began(self, model: str, now: float) -> None:
+        """Devices have taken the load on: whoever waits for it waits as long as it may take. One that is refused moves
+        nobody's deadline.
+        """
         deadline = now + self._view.profile(model).load_deadline
         for key in self._requests.waiting.keys(model):
             request = self._requests.live[key]
             if not request.was_extended:
                 request.was_extended = True
                 self._requests.extend(request, deadline + request.submit.queue_ms / 1000)
-                self._requests.answer(request)
 
     def progress(self, model: str, node: str, percent: int) -> None:
         """How far a load is, for those who were told of it."""
@@ -123,7 +136,9 @@ class Serving:
 
     def _tell(self, model: str) -> None:
         for key in self._requests.waiting.keys(model):
-            self._requests.answer(self._requests.live[key])
+            request = self._requests.live[key]
+            request.is_told = model in self._requests.loading
+            self._requests.answer(request)
 
     def ended(self, outcome: Ended, now: float) -> None:
         """A placement has ended; what becomes of those who wait for it?"""

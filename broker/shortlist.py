@@ -29,11 +29,21 @@ FEW = 8
 
 
 def best(
-    view: View, profile: Profile, now: float, *, drain: bool = False, only: str = "", idle: bool = False
+    view: View,
+    profile: Profile,
+    now: float,
+    *,
+    drain: bool = False,
+    only: str = "",
+    idle: bool = False,
+    kept: bool = False,
 ) -> Plan | None:
-    """As `plan` of all `looks`. `only` names a host or a device; `idle`: only where nobody has to leave."""
+    """As `plan` of all `looks`. `only` names a host or a device; `idle`: only where nobody has to leave; `kept`: nobody
+    leaves of whom the profile keeps no more than there are.
+    """
     if profile.min_devices > 1:
-        return plan(view, profile, looks(view, profile, now, drain=drain, only=only), drain=drain, idle=idle)
+        found = looks(view, profile, now, drain=drain, only=only, kept=kept)
+        return plan(view, profile, found, drain=drain, idle=idle)
     room: list[Neuron] = []
     full: list[tuple[int, Neuron]] = []
     for neuron, missing in _open(view, profile, now, only):
@@ -43,11 +53,12 @@ def best(
             room.append(neuron)
     if room or idle:
         return plan(view, profile, [look(view, profile, neuron, now, drain=drain) for neuron in room])
-    return plan(view, profile, _contenders(view, profile, full, now, drain=drain), drain=drain)
+    contenders = _contenders(view, profile, full, now, drain=drain, kept=kept)
+    return plan(view, profile, contenders, drain=drain)
 
 
 def _contenders(
-    view: View, profile: Profile, full: list[tuple[int, Neuron]], now: float, *, drain: bool
+    view: View, profile: Profile, full: list[tuple[int, Neuron]], now: float, *, drain: bool, kept: bool
 ) -> list[Look]:
     """A close look at each device that might be the best, and maybe at some more."""
     found: list[Look] = []
@@ -60,7 +71,7 @@ def _contenders(
             sharper = (*bound[:3], _cheapest(missing, rows))
             heapq.heappush(bounds, (max(bound, sharper), number, missing, []))
             continue
-        one = look(view, profile, full[number][1], now, drain=drain)
+        one = look(view, profile, full[number][1], now, drain=drain, kept=kept)
         if one.victims is not None:
             found.append(one)
             best = min(best, one.rank)

@@ -31,14 +31,15 @@ class State:
         self.mesh = Mesh(name)
         self.prefixes = Prefixes()
         self.catalogue = Catalogue()
+        self.catalogue_digest = b""
         self.names = Names()
         self.listed: tuple[CatalogueEntry, ...] = ()
         self.listing_version = 0
+        self.is_settled = False
+        """Whether every neuron there is has had the time to announce itself, as of the last tick."""
         self.dropped: Counter[str] = Counter()
         self.crashes: Counter[str] = Counter()
         """Devices lost in a row while they loaded a model."""
-        self.restores: dict[str, tuple[str, ...]] = {}
-        """Runtime pins of devices that were sent to restart, by the device's name."""
         self.view.has_waiters = self.requests.has_waiters
         self.view.awaited = self.requests.waiting.models
         self.view.underway = self.loads.underway

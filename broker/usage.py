@@ -12,6 +12,8 @@ FORGET = 64 * HALF_LIFE
 SECONDS_PER_GIB = 2.0
 """Assumed for a model that was never loaded: a disk that reads half a GiB a second."""
 SHORTEST_LOAD = 0.5
+SMOOTHING = 0.2
+"""The weight of the latest request in how long one takes."""
 GIB = 2**30
 
 
@@ -25,6 +27,7 @@ class Usage:
 
     def __init__(self) -> None:
         self._rates: dict[str, tuple[float, float]] = {}
+        self._services: dict[str, float] = {}
         self.loads: dict[str, float] = {}
         """Seconds that each model took to load, the last time."""
 
@@ -39,6 +42,15 @@ class Usage:
             return 0.0
         rate, at = found
         return rate * math.exp2((at - now) / HALF_LIFE)
+
+    def served(self, model: str, seconds: float) -> None:
+        """A request of the model took a neuron this long."""
+        before = self._services.get(model, seconds)
+        self._services[model] = before + SMOOTHING * (seconds - before)
+
+    def service_s(self, model: str) -> float:
+        """Seconds that a request of the model takes, by the latest ones; 0 if none was seen."""
+        return self._services.get(model, 0.0)
 
     def loaded(self, model: str, seconds: float) -> None:
         """The model took this long to load."""
@@ -59,3 +71,4 @@ class Usage:
         """Forget who has not been asked for in a long while."""
         for model in [name for name, (_, at) in self._rates.items() if now - at > FORGET]:
             del self._rates[model]
+            self._services.pop(model, None)

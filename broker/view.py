@@ -62,7 +62,7 @@ class View:
     neurons: dict[bytes, Neuron] = field(default_factory=dict)
     gone: dict[str, tuple[Neuron, float]] = field(default_factory=dict)
     known: set[str] = field(default_factory=set)
-    """Every model that any neuron ever held."""
+    """Every model that a neuron held, here or away."""
     failures: dict[str, Failure] = field(default_factory=dict)
     usage: Usage = field(default_factory=Usage)
     has_waiters: Callable[[str], bool] = lambda _model: False
@@ -81,8 +81,11 @@ class View:
 
     def use_catalogue(self, catalogue: Catalogue) -> None:
         """These profiles hold from now on."""
-        self.profiles = catalogue.by_id()
+        before, self.profiles = self.profiles, catalogue.by_id()
         self._standing.clear()
+        for model in before.keys() | self.profiles.keys():
+            if before.get(model) != self.profiles.get(model):
+                self.forgive(model)
 
     def profile(self, model: str) -> Profile:
         """What is written about a model; the defaults where nothing is."""
@@ -100,6 +103,13 @@ class View:
     def exists(self, model: str) -> bool:
         """Whether the fleet knows this model, loaded or not."""
         return model in self.profiles or model in self.known
+
+    def forget_unknown(self) -> bool:
+        """Drop names that nobody writes down or holds any more, and say whether there were any."""
+        away = {model for neuron, _ in self.gone.values() for model in neuron.models}
+        unknown = self.known - self.holders.keys() - self.profiles.keys() - away
+        self.known -= unknown
+        return bool(unknown)
 
     def admit(self, neuron: Neuron) -> None:
         """A neuron is there."""
@@ -174,7 +184,8 @@ class View:
 
     def copies(self, model: str) -> int:
         """How many replicas are hot or on their way there."""
-        states = [neuron.models[model] for neuron in self.holders.get(model, {}).values()]
+        holders = self.holders.get(model, {}).values()
+        states = [neuron.models[model] for neuron in holders if model not in neuron.closing]
         return sum(held.state == "loading" or (held.state == "hot" and held.slots > 0) for held in states)
 
     def beside(self, neuron: Neuron, index: int) -> Neuron | None:
@@ -209,6 +220,18 @@ class View:
             if held is not None and held.state == "loading":
                 return True
         return False
+
+    def is_backing_off(self, model: str, now: float) -> bool:
+        """Whether its last load failed not long ago."""
+        failure = self.failures.get(model)
+        return failure is not None and now < failure.until
+
+    def forgive(self, model: str) -> None:
+        """Try again what failed or was refused."""
+        self.failures.pop(model, None)
+        for neuron in self.neurons.values():
+            neuron.refused.pop(model, None)
+            neuron.shut.pop(model, None)
 
     def failed(self, model: str, detail: str, now: float) -> Failure:
         """A load of the model failed: none is tried for a while, longer each time."""

@@ -37,6 +37,7 @@ class _Source:
     broker: str = ""
     version: int = -1
     neurons: int = 0
+    settled: bool = True
     told: int = 0
     entries: tuple[CatalogueEntry, ...] = ()
     names: Names = field(default_factory=Names)
@@ -94,9 +95,11 @@ class Catalogue:
         changed = not known.broker or welcome.models is not None or welcome.names is not None
         known.broker = welcome.broker
         known.neurons = welcome.neurons
+        known.settled = welcome.settled
         if welcome.models is not None:
-            known.entries = welcome.models
-            known.version = welcome.catalogue
+            known.entries = welcome.models if welcome.settled else _together(known.entries, welcome.models)
+            # What a broker told before it had heard of every neuron is asked for again.
+            known.version = welcome.catalogue if welcome.settled else -1
         if welcome.names is not None:
             known.names = welcome.names
         if changed:
@@ -128,6 +131,12 @@ class Catalogue:
         self._entries = dict(sorted(entries.items())) if len(heard) > 1 else entries
         self._resolver = Resolver(self._entries, Names(aliases=aliases, small=small))
 
+    @property
+    def _is_known(self) -> bool:
+        """Whether a name that is not here is nowhere."""
+        living = [source for source in self._sources.values() if source.broker]
+        return any(source.settled for source in living) or (not living and bool(self._entries))
+
     def label(self, model: str) -> str:
         """The model as a metric's label: a client cannot make up labels."""
         return self._resolver.id_of(model) or "unknown"
@@ -136,7 +145,7 @@ class Catalogue:
         """The entry that a name stands for, or a fault: 404 if the fleet is known and has no such model."""
         found = self._resolver.id_of(model)
         entry = self._entries.get(found) if found is not None else None
-        if entry is None and not self.broker and not self._entries:
+        if entry is None and not self._is_known:
             raise fault(Code.BROKER_LOST, "The fleet is not known yet; try again.")
         if entry is None:
             raise fault(
@@ -145,6 +154,14 @@ class Catalogue:
                 param="model",
             )
         return entry
+
+
+def _together(
+    before: tuple[CatalogueEntry, ...], now: tuple[CatalogueEntry, ...]
+) -> tuple[CatalogueEntry, ...]:
+    """What a broker that has just started tells, and of what its predecessor told the rest."""
+    told = {entry.id for entry in now}
+    return (*now, *(structs.replace(entry, loaded=False) for entry in before if entry.id not in told))
 
 
 def with_defaults(sampling: Sampling, entry: CatalogueEntry) -> Sampling:

@@ -208,9 +208,8 @@ class FleetLink:
             log.info("broker %s at %s answers", message.broker, peer.endpoint)
         peer.session = session
         peer.live = True
-        if message.models is not None or message.names is not None:
-            peer.version = message.catalogue
         self._catalogue.update(message, source=peer.index)
+        peer.version = self._catalogue.version_of(peer.index)
         self._welcomed.set()
         if all(other.live for other in self._peers):
             self._complete.set()

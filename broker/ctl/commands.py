@@ -14,6 +14,8 @@ from cortex.protocol.faults import Code, Fault, FaultError
 from cortex.protocol.messages import Command, Operation, Verb, Wait
 
 HELD_MS = 10_000
+TOLD_AGAIN = 5
+"""How often a command is given again to brokers that do not know it (any more)."""
 LEAST_S = 0.2
 """Between two questions, should the broker answer at once without news."""
 
@@ -92,7 +94,7 @@ def _track(
     sleep: Callable[[float], None],
 ) -> Operation:
     """Follow the operation to its end, or to the end of the patience; shows what is known of it all the while."""
-    peer = client.peer
+    told_again = 0
     with progress_of(
         output, _subject(command), GOING_ON[command.verb], measured=command.verb == "load"
     ) as progress:
@@ -105,10 +107,11 @@ def _track(
             try:
                 news = client.ask(Wait(command=command.command, patience_ms=held), Operation, held_ms=held)
             except FaultError as error:
-                # Another process answers, which has not heard of it: it is told, under the same id.
-                if error.fault.code is not Code.UNKNOWN_REQUEST or client.peer == peer:
+                # Who answers has not heard of it, or has lost the broker that it was passed on to: it is told again,
+                # under the same id.
+                if error.fault.code is not Code.UNKNOWN_REQUEST or told_again >= TOLD_AGAIN:
                     raise
-                peer = client.peer
+                told_again += 1
                 news = client.ask(command, Operation)
             if news == operation and clock() - asked < LEAST_S:
                 sleep(LEAST_S)

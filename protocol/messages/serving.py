@@ -62,6 +62,8 @@ class Welcome(Struct, frozen=True, kw_only=True, omit_defaults=True):
     broker: str
     catalogue: int
     neurons: int = 0
+    settled: bool = True
+    """Whether it has run long enough for every neuron to have announced itself: until then there may be more models."""
     models: tuple[CatalogueEntry, ...] | None = None
     names: Names | None = None
 

@@ -253,8 +253,13 @@ def test_a_first_beat_is_answered_with_the_catalogue(bench: Bench) -> None:
     assert isinstance(welcome, m.Welcome)
     assert [(entry.id, entry.loaded) for entry in welcome.models or ()] == [("m", True)]
     assert to_edge(bench.edge_beat(catalogue=welcome.catalogue)) == [
-        m.Welcome(broker="broker-0", catalogue=welcome.catalogue, neurons=1)
+        m.Welcome(broker="broker-0", catalogue=welcome.catalogue, neurons=1, settled=False)
     ]
+    for _ in range(4):
+        bench.beat(after=1.0)
+        bench.tick()
+        (later,) = to_edge(bench.edge_beat(catalogue=welcome.catalogue))
+    assert later.settled, "every neuron has had the time to announce itself"
 
 
 def test_a_change_of_the_catalogue_is_pushed(bench: Bench) -> None:

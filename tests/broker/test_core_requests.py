@@ -86,7 +86,7 @@ def test_a_deadline_says_what_was_missing(bench: Bench, held: bool, code: Code) 
     bench.join(m=1)
     bench.submit("r0")
     if not held:
-        bench.ready(version=2, other=1)
+        bench.ready(version=2, m=0, other=1)
     bench.submit("r", queue_ms=2000)
     assert bench.broker.next_deadline() <= bench.now + 2.0
     assert bench.tick(after=1.9) == []

@@ -11,6 +11,7 @@ from snapshots import snapshot
 
 from cortex.broker.events import ToNeuron
 from cortex.broker.explain import explain
+from cortex.broker.view import Policy
 from cortex.protocol import messages as m
 from cortex.protocol.faults import Code
 
@@ -239,3 +240,26 @@ def test_of_many_devices_a_few_are_named() -> None:
     for neuron in fleet.broker.neurons.values():
         neuron.drained = True
     assert explained(fleet, "m").reason.endswith("h3/sim-0: the device is drained; 5 more)")
+
+
+def test_a_wait_is_estimated_from_how_long_requests_take() -> None:
+    """Behind a busy model's queue, and for room that another's work takes until the turn has come."""
+    fleet = Fleet(profile("m", 20_000), profile("n", 20_000), policy=Policy(turn_s=10.0))
+    card = fleet.card("a", m=20_000)
+    assert explained(fleet, "m").wait_ms == 0
+    for number in range(5):
+        fleet.ask("m")
+        if number < 4:
+            fleet.from_neuron(m.Accepted(request=f"r{number + 1}", attempt=1), card.route)
+    assert explained(fleet, "m").wait_ms == 0, "nobody knows yet how long one takes"
+    fleet.now += 6.0
+    fleet.from_neuron(m.Finished(request="r1", attempt=1, totals=(3,)), card.route)
+    assert explained(fleet, "m").wait_ms == 6000
+    for _ in range(5):
+        fleet.ask("m")
+    assert explained(fleet, "m").wait_ms == 12_000, "six wait, and four are served at once"
+    fleet.now += 4.0
+    wanted = explained(fleet, "n")
+    assert (wanted.verdict, wanted.wait_ms) == ("wait", 10_000 + int(1000 * 2 * 20_000 / 1024))
+    assert "m is busy with" in wanted.reason
+    assert "True" not in wanted.reason

@@ -94,7 +94,7 @@ class LoadsMachine(RuleBasedStateMachine):
         if refuses or stale:
             if place.load is not None and self.open.get(place.load.model, ("",))[0] == place.command:
                 self.closes(place.load.model)
-            self.see(self.fleet.decline(card, Code.STALE if stale else Code.BUSY, place))
+            self.see(self.fleet.decline(card, Code.STALE if stale else Code.BUSY, place=place))
         else:
             self.see(self.fleet.accept(card, place))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from broker_bench import to_edge
 from fleets import Fleet, messages_to, profile, told
 
@@ -35,18 +36,72 @@ def test_everybody_who_waits_is_told_of_the_load_and_of_its_progress() -> None:
 
 
 def test_who_waits_for_a_load_waits_for_it_once() -> None:
-    """Its queue deadline moves by the profile's load deadline, and not again for the next load."""
+    """Its queue deadline moves by the profile's load deadline once a device took the load on, and not again."""
     fleet = Fleet(profile("m", load_deadline=20.0))
     card = fleet.card("a")
-    fleet.ask("m", queue_ms=1000)
+    fleet.ask("m", queue_ms=5000)
     request = fleet.broker.requests.live["r1", 1]
-    assert request.deadline == fleet.now + 21.0
     fleet.live(2.0)
     fleet.decline(card, Code.STALE)
     assert len(fleet.places()) >= 2
-    assert request.deadline == 100.0 + 21.0
-    fleet.live(19.5)
+    assert request.deadline == 100.0 + 5.0
+    fleet.accept(card)
+    assert request.deadline == fleet.now + 25.0
+    deadline = request.deadline
+    fleet.live(2.0)
+    fleet.leave(card, "m")
+    fleet.accept(card)
+    assert request.deadline == deadline
+    fleet.live(deadline - fleet.now + 0.5)
+    assert "r1" in refusals(fleet)
+
+
+def test_a_refused_load_moves_nobodys_deadline() -> None:
+    """Who waits for what no device takes on waits in the queue and no longer; joining a load that began is another thing."""
+    fleet = Fleet(profile("m"))
+    card = fleet.card()
+    fleet.ask("m", queue_ms=3000)
+    for _ in range(8):
+        fleet.live(0.5)
+        if fleet.neuron(card).asked:
+            fleet.decline(card, Code.BUSY)
     assert refusals(fleet)["r1"].fault.code is Code.NO_CAPACITY
+    assert fleet.now <= 104.0
+
+
+@pytest.mark.parametrize(
+    ("code", "seen"),
+    [
+        (Code.LOAD_FAILED, Code.LOAD_FAILED),
+        (Code.UNSUPPORTED, Code.LOAD_FAILED),
+        (Code.DOES_NOT_FIT, Code.DOES_NOT_FIT),
+    ],
+)
+def test_what_every_device_refuses_for_good_is_told_at_once(code: Code, seen: Code) -> None:
+    """The next device is asked first; when none is left everybody hears the reason, later ones at once."""
+    fleet = Fleet(profile("m"))
+    first, second = fleet.card("a"), fleet.card("b")
+    fleet.ask("m")
+    fleet.decline(first, code, "m: its source is not there.")
+    assert not refusals(fleet)
+    fleet.decline(second, code, "m: its source is not there.")
+    fleet.ask("m")
+    found = refusals(fleet)
+    assert {name: one.fault.code for name, one in found.items()} == {"r1": seen, "r2": seen}
+    assert all("its source is not there" in one.fault.message for one in found.values())
+    if seen is Code.LOAD_FAILED:
+        assert found["r2"].fault.retry_after == pytest.approx(60.0, abs=1.0)
+    assert fleet.order("load", "m").state == "running", (
+        "an operator who orders it has done something about it"
+    )
+    for card in (first, second):
+        fleet.decline(card, code, "m: its source is not there.")
+    ordered = fleet.operation("load-m-")
+    assert ordered.state == "failed"
+    assert "its source is not there" in ordered.detail
+    card = fleet.card("c")
+    fleet.ask("m")
+    assert len(fleet.places(card)) == 1, "a device that was not asked yet may take it"
 
 
 def test_a_failed_load_is_told_once_to_everybody() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import structs
 
 from cortex.edge.catalogue import Catalogue, with_defaults
 from cortex.edge.names import means_small
@@ -185,3 +186,37 @@ def test_the_output_limit_caps_what_may_be_said(asked, default, limit, result) -
     """Agents ask for more than a model gives: they get less, not an error."""
     entry = CatalogueEntry(id="a", max_output=limit, sampling=Sampling(max_tokens=default))
     assert with_defaults(Sampling(max_tokens=asked), entry).max_tokens == result
+
+
+def started(*models, settled: bool, version: int = 1, broker: str = "one") -> Welcome:
+    return Welcome(broker=broker, catalogue=version, settled=settled, models=models, names=Names())
+
+
+def test_a_broker_that_has_just_started_does_not_make_known_models_unknown() -> None:
+    """What its predecessor told stays, not loaded, until every neuron has had the time to announce itself."""
+    catalogue = Catalogue()
+    catalogue.update(started(BIG, structs.replace(TINY, loaded=True), settled=True, version=7))
+    assert catalogue.version == 7
+    catalogue.lose_broker()
+    catalogue.update(started(BIG, settled=False, version=1))
+    assert not catalogue.find("tiny-1b").loaded
+    assert catalogue.version == -1, "the whole list is asked for again"
+    catalogue.update(started(BIG, settled=True, version=2))
+    assert catalogue.version == 2
+    with pytest.raises(FaultError) as caught:
+        catalogue.find("tiny-1b")
+    assert caught.value.fault.code is Code.MODEL_NOT_FOUND
+
+
+def test_a_name_is_unknown_only_once_a_broker_knows_the_fleet() -> None:
+    """Until then its client is told to come back; one broker that knows is enough."""
+    catalogue = Catalogue()
+    catalogue.update(started(BIG, settled=False))
+    with pytest.raises(FaultError) as caught:
+        catalogue.find("other")
+    assert caught.value.fault.code is Code.BROKER_LOST
+    assert caught.value.fault.retryable
+    catalogue.update(started(BIG, settled=True, broker="two"), source=1)
+    with pytest.raises(FaultError) as caught:
+        catalogue.find("other")
+    assert caught.value.fault.code is Code.MODEL_NOT_FOUND

@@ -97,7 +97,7 @@ def _answers(rng: Random, fleet: Fleet, _names: list[str]) -> None:
         fleet.accept(card, placement.messages[neuron.route])
     else:
         code = rng.choice([Code.BUSY, Code.STALE, Code.NO_CAPACITY, Code.DOES_NOT_FIT])
-        fleet.decline(card, code, placement.messages[neuron.route])
+        fleet.decline(card, code, place=placement.messages[neuron.route])
 
 
 def _loads_end(rng: Random, fleet: Fleet, _names: list[str]) -> None:

@@ -41,6 +41,8 @@ class Card:
     version: int = 0
     drained: bool = False
     cycles: int = 0
+    life: int = 0
+    """Which process of the device this is."""
     models: dict[str, Model] = field(default_factory=dict)
 
     @property
@@ -49,7 +51,7 @@ class Card:
 
     @property
     def route(self) -> bytes:
-        return f"{self.node}-{self.index}".encode()
+        return f"{self.node}-{self.index}{f'-{self.life}' if self.life else ''}".encode()
 
     def hold(
         self, name: str, mib: int = 8000, state: ModelState = "hot", *, slots: int = 4, **more: Any
@@ -211,12 +213,14 @@ class Fleet(Bench):
         effects = self.from_neuron(m.Placed(command=place.command, version=card.version), card.route)
         return effects + self.repeat(card)
 
-    def decline(self, card: Card, code: Code = Code.BUSY, place: m.Place | None = None) -> list[Effect]:
+    def decline(
+        self, card: Card, code: Code = Code.BUSY, why: str = "", place: m.Place | None = None
+    ) -> list[Effect]:
         """The device refuses and tells the truth."""
         place = place or self.place(card)
         message = m.PlaceRefused(
             command=place.command,
-            fault=Fault(code=code, message=f"refused: {code}"),
+            fault=Fault(code=code, message=why or f"refused: {code}"),
             version=card.version,
             models=tuple(card.models.values()),
             device=card.device(),

@@ -244,19 +244,19 @@ class ExtendsForEver(Altered):
     """Every further load lets its waiters wait longer."""
 
     class Serving(Serving):
-        def _tell_loading(self, model: str, node: str, percent: int, now: float) -> None:
+        def began(self, model: str, now: float) -> None:
             for key in self._requests.waiting.keys(model):
                 self._requests.live[key].was_extended = False
-            super()._tell_loading(model, node, percent, now)
+            super().began(model, now)
 
 
 class ForgetsWhoComesBack(Altered):
     """A request that its device refused is put back, and nobody serves it elsewhere."""
 
     class NeuronSide(NeuronSide):
-        def lose(self, route: bytes, now: float) -> None:
+        def lose(self, route: bytes, now: float, *, by_itself: bool = False) -> None:
             with mock.patch.object(self._serving, "serve_all"):
-                super().lose(route, now)
+                super().lose(route, now, by_itself=by_itself)
 
 
 # ── policies ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -201,10 +201,14 @@ def test_a_broker_that_was_started_again_is_told_the_same_command() -> None:
 
 
 def test_a_broker_that_forgot_its_own_operation_ends_the_wait() -> None:
-    """The same process says that there is none: asking on would never end."""
+    """It is told again a few times, for the owner that it was passed on to may have died; then asking would never end."""
     unknown = FaultError(Fault(code=Code.UNKNOWN_REQUEST, message="no operation c1"))
+    asked = Asked([moving(10), *[unknown, moving(10)] * 5, unknown])
     with pytest.raises(FaultError, match="no operation"):
-        do(Asked([moving(10), unknown]))
+        do(asked)
+    again = Asked([moving(10), unknown, moving(20), DONE])
+    do(again)
+    assert [type(message) for message in again.seen] == [Command, Wait, Command, Wait]
 
 
 def test_answers_without_news_do_not_become_a_busy_loop() -> None:

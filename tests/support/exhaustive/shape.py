@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 Shape = tuple[Any, ...]
 
 SEEN: dict[str, str] = {
-    "Neuron": "route state version drained models since used foreign assigned load full closing asked shut stuck strays"
+    "Neuron": "route state version drained models since used foreign assigned load full closing asked shut refused stuck strays"
     " device dispatches seen",
-    "Placement": "command plan deadline messages asked_at versions committed",
+    "Placement": "command plan deadline messages asked_at versions committed for_clients is_abandoned",
     "Request": "key edge submit state neuron sent missing since",
     "View": "neurons gone failures holders",
     "Held": "name state slots pinned devices command waits committed began failures",
@@ -48,7 +48,7 @@ IGNORED: dict[str, dict[str, str]] = {
     }
     | dict.fromkeys(("percent", "detail"), "shown"),
     "Request": dict.fromkeys(("number", "arrived"), "the order of keys is the same")
-    | dict.fromkeys(("deadline", "was_extended"), "nobody's patience ends here")
+    | dict.fromkeys(("deadline", "was_extended", "is_told"), "nobody's patience ends here")
     | dict.fromkeys(("charged", "matched", "payload"), "all alike here"),
     "View": dict.fromkeys(("policy", "profiles", "_bare", "settles_at", "known"), "never changes here")
     | dict.fromkeys(("hot", "_standing"), "follows from the neurons")

@@ -231,7 +231,7 @@ class Oracle:
         profile = view.profile(model)
         self.branches["load over two devices" if message.load.devices else "load"] += 1
         orders = [o for o in broker.operations.orders.values() if o.command.model == model]
-        by_hand = bool(orders) or any(model in pins for pins in broker.state.restores.values())
+        by_hand = bool(orders) or any(model in lost.pins for lost in broker.restoring.lost.values())
         somebody = waiting.first(model) is not None or profile.pinned or by_hand
         self.require(somebody, f"{model} is loaded for nobody")
         hot = sum(

@@ -34,10 +34,11 @@ from cortex.broker.peerplane import PeerPlane
 from cortex.broker.sources import Endpoints, NoSource, Source
 from cortex.protocol import WIRE_VERSION
 from cortex.protocol.codec import WireError, decode
+from cortex.protocol.faults import Code, Fault
 from cortex.protocol.frames import HEADER, SESSION_BYTES, UnknownKindError, pack, unpack
 from cortex.protocol.kit.signals import Stop
 from cortex.protocol.kit.sockets import Plane, bind, check_bind, has_mail, open_socket, receive, send
-from cortex.protocol.messages import Kind, Unsupported
+from cortex.protocol.messages import CommandFailed, Kind, Unsupported
 
 log = logging.getLogger("cortex.broker")
 
@@ -237,6 +238,13 @@ class BrokerApp:
             start = frames.index(b"") + 1
             envelope = unpack(frames[start:])
             message = decode(envelope.kind, envelope.body)
+        except UnknownKindError as error:
+            text = (
+                f"This broker does not know messages of kind {error.kind}; is cortex-ctl of a later version?"
+            )
+            refused = CommandFailed(fault=Fault(code=Code.UNSUPPORTED_MESSAGE, message=text))
+            self._to_ctl(frames[:start], refused)
+            return
         except (ValueError, WireError):
             self.core.dropped["wire_ctl"] += 1
             return

@@ -52,7 +52,12 @@ class BrokerMetrics:
             registry=registry,
         )
         self._counted: dict[tuple[str, Hashable], int] = {}
+        self._of_device = (
+            self._up, self._stalled, self._drained, self._cycles, self._token_rate, self._memory, self._budget, self._free,
+        )  # fmt: skip
         self._shown: set[tuple[str, str]] = set()
+        self._held: set[tuple[str, str, str]] = set()
+        """Places that were ever told of: a series that is not set falls to 0, and never stands at its last value."""
         self._models: set[str] = set()
 
     def observe(self, core: Broker) -> None:
@@ -60,9 +65,19 @@ class BrokerMetrics:
         state = core.state
         present = {self._observe_neuron(neuron) for neuron in core.neurons.values()}
         for where in self._shown - present:
-            self._up.labels(*where).set(0)
-            self._token_rate.labels(*where).set(0)
+            for device_gauge in self._of_device:
+                device_gauge.labels(*where).set(0)
         self._shown |= present
+        held = {
+            (*_device(one.name), model.id): (one.load[model.id], model.slots if model.state == "hot" else 0)
+            for one in core.neurons.values()
+            for model in one.models.values()
+        }
+        for place in self._held | held.keys():
+            running, slots = held.get(place, (0, 0))
+            self._in_flight.labels(*place).set(running)
+            self._slots.labels(*place).set(slots)
+        self._held = held.keys() | self._held
         self._models |= state.view.known | state.view.profiles.keys()
         for model in self._models:
             self._queue.labels(model).set(core.requests.waiting.count(model))
@@ -88,9 +103,6 @@ class BrokerMetrics:
         self._memory.labels(*where).set(neuron.device.memory_bytes)
         self._budget.labels(*where).set(neuron.device.budget_bytes)
         self._free.labels(*where).set(neuron.device.free_bytes)
-        for model in neuron.models.values():
-            self._in_flight.labels(*where, model.id).set(neuron.load[model.id])
-            self._slots.labels(*where, model.id).set(model.slots if model.state == "hot" else 0)
         return where
 
     def _add(self, counter: Counter, family: str, totals: Mapping[Any, int]) -> None:

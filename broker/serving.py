@@ -58,6 +58,8 @@ class Serving:
                     self._dispatch(request, neuron, want, now)
                 case Refuse(fault=fault):
                     requests.refuse(request, fault, now)
+                case Load() if now >= request.deadline:  # nothing is loaded for a client whose time is over
+                    requests.refuse(request, self._overdue_fault(request, now), now)
                 case Load(plan=plan):
                     self.load(plan, _because(request), now, for_clients=True)
                     return

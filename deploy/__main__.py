@@ -51,7 +51,8 @@ def parser() -> argparse.ArgumentParser:
     command("serve", "Run the gateway: broker and edge.")
     command("broker", "Run a broker.")
     command("edge", "Run an edge: the HTTP API.")
-    command("neuron", "Run this host's devices.")
+    neuron = command("neuron", "Run this host's devices.")
+    neuron.add_argument("--broker", help=argparse.SUPPRESS)  # where the launcher's own broker listens
     command("exporter", "", listed=False)
     status = commands.add_parser("status", help="Show nodes, devices, models and load.")
     status.add_argument("--endpoint", metavar="EP", help="the broker's ctl endpoint")

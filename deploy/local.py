@@ -59,7 +59,8 @@ def roles(plan: Plan) -> list[Role]:
         Role("edge", ["edge", *common], plan.grace_s + 1.0, log("edge")),
     ]
     if plan.with_neuron:
-        arguments = ["neuron", "--data", str(plan.data)]
+        broker = config.planes(plan.settings.broker, plan.data).neuron
+        arguments = ["neuron", "--data", str(plan.data), "--broker", broker]
         if plan.neuron_toml is not None:
             arguments += ["--config", str(plan.neuron_toml)]
         planned.append(Role("neuron", arguments, 3.0, log("neuron")))

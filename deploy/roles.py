@@ -13,6 +13,7 @@ import msgspec
 from cortex.broker.config import BrokerSettings
 from cortex.deploy import config, exporter
 from cortex.protocol.kit import log as logs
+from cortex.protocol.kit.paths import note_ctl
 from cortex.protocol.kit.signals import Stop
 from cortex.protocol.kit.sockets import EndpointError, new_context, private_directory
 
@@ -75,6 +76,7 @@ def broker(options: argparse.Namespace) -> int:
         metrics=BrokerMetrics(CollectorRegistry()),
         insecure_open=options.insecure_open,
     )
+    note_ctl(data, planes.ctl)
     log.info("serving on %s, %s, %s", planes.edge, planes.neuron, planes.ctl)
     app.run()
     context.destroy(linger=0)
@@ -106,7 +108,7 @@ def neuron(options: argparse.Namespace) -> int:
     settings = config.load_neuron(options.config)
     logs.set_up("neuron")
     if not settings.neuron.brokers:
-        local = config.planes(BrokerSettings(), options.data).neuron
+        local = options.broker or config.planes(BrokerSettings(), options.data).neuron
         host = msgspec.structs.replace(settings.neuron, brokers=(local,))
         settings = msgspec.structs.replace(settings, neuron=host)
     Supervisor(settings, Stop().install()).run()

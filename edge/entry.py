@@ -93,7 +93,8 @@ class Entry:
         if self.state == "held":
             return max(queue_end, self.since + HOLD)
         if self.state == "accepted":
-            return max(self.token_at, self.since) + stall_s
+            # A long prompt is read for minutes. Whether its device makes progress its broker knows, which is asked.
+            return (self.token_at if self.started else max(self.heard_at, self.since)) + stall_s
         if self.loading:
             return self.heard_at + stall_s
         return max(queue_end, self.since) + GRACE

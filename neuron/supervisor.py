@@ -61,8 +61,11 @@ class Supervisor:
             processes = [child.process for child in self._children if child.process is not None]
             for process in processes:
                 process.terminate()
+            until = (
+                time.monotonic() + PATIENCE_S
+            )  # for all of them together: who is frozen takes no signal but the last
             for process in processes:
-                end(process, PATIENCE_S)
+                end(process, max(0.0, until - time.monotonic()))
 
     def _watch(self, child: Child, now: float) -> None:
         if child.process is None:
@@ -83,7 +86,8 @@ class Supervisor:
     def _start(self, device: Device) -> subprocess.Popen[bytes]:
         spec = {"settings": self._settings, "device": device, "parent": os.getpid()}
         environment = dict(os.environ)
-        if device.kind == "cuda":
+        if device.kind == "cuda":  # NVML counts cards in the order of their bus, CUDA does so only when told
+            environment["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
             environment["CUDA_VISIBLE_DEVICES"] = str(device.index)
         return subprocess.Popen(
             [sys.executable, "-P", "-m", "cortex.neuron.device", msgspec.json.encode(spec).decode()],

@@ -12,7 +12,7 @@ from cortex.broker.ctl.client import Client, NoAnswerError
 from cortex.broker.ctl.output import Output
 from cortex.protocol.codec import WireError
 from cortex.protocol.faults import FaultError
-from cortex.protocol.kit.paths import Planes, default_data_directory
+from cortex.protocol.kit.paths import ctl_of, default_data_directory
 from cortex.protocol.kit.sockets import EndpointError
 from cortex.protocol.messages import CommandFailed
 
@@ -22,8 +22,8 @@ def endpoint_of(options: argparse.Namespace) -> str:
     if options.endpoint:
         return str(options.endpoint)
     if options.data is not None:
-        return Planes.under(options.data).ctl
-    return os.environ.get("CORTEX_ENDPOINT") or Planes.under(default_data_directory()).ctl
+        return ctl_of(options.data)
+    return os.environ.get("CORTEX_ENDPOINT") or ctl_of(default_data_directory())
 
 
 def dispatch(options: argparse.Namespace, client: Client, output: Output) -> None:

@@ -15,6 +15,23 @@ def default_data_directory() -> Path:
     return Path(base) / "cortex"
 
 
+def note_ctl(data: Path, endpoint: str) -> None:
+    """Write down where the broker of a data directory answers operators: its settings may name another place."""
+    _noted(data).write_text(f"{endpoint}\n", encoding="utf-8")
+
+
+def ctl_of(data: Path) -> str:
+    """Where the broker of a data directory answers operators, as it wrote down itself, else the usual socket."""
+    try:
+        return _noted(data).read_text(encoding="utf-8").strip() or Planes.under(data).ctl
+    except OSError:
+        return Planes.under(data).ctl
+
+
+def _noted(data: Path) -> Path:
+    return data.absolute() / "run" / "ctl.endpoint"
+
+
 @dataclass(frozen=True, slots=True)
 class Planes:
     """The endpoints of a broker that runs on this machine."""

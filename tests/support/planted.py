@@ -23,6 +23,7 @@ from cortex.broker.neuronside import NeuronSide
 from cortex.broker.operations import Operations
 from cortex.broker.placement import Plan
 from cortex.broker.requests import Request, Requests
+from cortex.broker.restoring import Restoring
 from cortex.broker.serving import Serving
 from cortex.broker.waiting import Key
 from cortex.protocol import messages as m
@@ -47,8 +48,9 @@ class Altered(Broker):
         state.view.underway = state.loads.underway
         self.serving = self.Serving(state)
         self.edgeside = EdgeSide(state, self.serving)
-        self.neuronside = self.NeuronSide(state, self.serving, self.edgeside)
-        self.operations = Operations(state, self.serving)
+        self.restoring = Restoring(state, self.serving)
+        self.neuronside = self.NeuronSide(state, self.serving, self.edgeside, self.restoring)
+        self.operations = Operations(state, self.serving, self.restoring)
         if catalogue is not None:
             self.use_catalogue(catalogue, now)
             state.effects.clear()
@@ -265,10 +267,10 @@ _victims, _residents = eviction.victims, placing.residents
 
 
 def the_long_way(
-    view: Any, profile: Any, now: float, *, drain: bool = False, only: str = "", idle: bool = False
+    view: Any, profile: Any, now: float, *, drain: bool = False, idle: bool = False, **more: Any
 ) -> Any:
     """The best placement by a close look at every device, so that what is planted there cannot be passed by."""
-    found = placing.looks(view, profile, now, drain=drain, only=only)
+    found = placing.looks(view, profile, now, drain=drain, **more)
     return placing.plan(view, profile, found, drain=drain, idle=idle)
 
 
@@ -286,14 +288,14 @@ def too_many(missing: int, residents: Any, **more: Any) -> Any:
     )
 
 
-def as_if_idle(*args: Any) -> Any:
+def as_if_idle(*args: Any, **more: Any) -> Any:
     """Nobody is ever busy."""
-    return [replace(one, busy=0) for one in _residents(*args)]
+    return [replace(one, busy=0) for one in _residents(*args, **more)]
 
 
-def as_if_loose(*args: Any) -> Any:
+def as_if_loose(*args: Any, **more: Any) -> Any:
     """Nobody is ever pinned."""
-    return [replace(one, pinned=False) for one in _residents(*args)]
+    return [replace(one, pinned=False) for one in _residents(*args, **more)]
 
 
 def for_one_more(*args: Any, idle: bool = False, **more: Any) -> Any:

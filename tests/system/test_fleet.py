@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import subprocess
 import sys
@@ -158,6 +159,36 @@ def test_a_worn_device_is_restarted_and_gets_its_pins_back(tmp_path: Path) -> No
         told = ctl(fleet, "events").stdout
         assert "3 load cycles; its memory is to be whole again" in told
         assert "it was pinned on one/sim-0 before the restart" in told
+
+
+def test_a_herd_on_a_cold_model_is_one_load(tmp_path: Path) -> None:
+    """A thousand clients at once: all are served, and the model is loaded once."""
+    hosts = {"one": {"memory_bytes": 8 * GIB, "load_s": 1.0, "tokens_per_s": 2000, "slots": 64}}
+    models = [{"id": "m", "source": "/m", "vram_mb": 3000}]
+
+    async def herd(port: int) -> list[Answer]:
+        return await asyncio.gather(*[ask(port, "m", key=f"user-{number % 10}") for number in range(1000)])
+
+    with Fleet(tmp_path / "f", hosts=hosts, models=models) as fleet:
+        answers = asyncio.run(herd(fleet.port))
+        assert Counter((one.status, one.code) for one in answers) == {(200, ""): 1000}
+        assert all(one.is_right for one in answers)
+        told = json.loads(ctl(fleet, "--json", "events").stdout)
+        loads = [one for one in told["events"] if one["what"] == "load"]
+        assert len(loads) == 1, loads
+
+
+def test_what_no_device_takes_is_told_at_once(tmp_path: Path) -> None:
+    """An engine that no host runs: the client and the operator read the reason, and nobody waits."""
+    hosts = {"one": {"memory_bytes": 8 * GIB}}
+    models = [{"id": "m", "source": "/m", "vram_mb": 3000, "engine": "torch"}]
+    with Fleet(tmp_path / "f", hosts=hosts, models=models) as fleet:
+        answer = asyncio.run(ask(fleet.port, "m"))
+        assert (answer.status, answer.code) == (503, "load_failed")
+        assert answer.seconds < 5
+        ordered = ctl(fleet, "load", "m")
+        assert ordered.returncode == 1
+        assert "this device runs 'sim'" in ordered.stderr
 
 
 def ctl(fleet: Fleet, *words: str) -> subprocess.CompletedProcess[str]:

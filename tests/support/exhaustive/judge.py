@@ -79,6 +79,13 @@ class Judge:
         else:
             require(not message.cancelled, f"{request} was cancelled under its client")
 
+    def _given_up(self, message: m.Place) -> None:
+        broker = self.world.broker
+        require(message.load is None, "a load was given up for another")
+        for model in message.evict:
+            waited = broker.requests.waiting.first(model) is not None
+            require(not waited, f"the load of {model} was given up, and somebody waits for it")
+
     def _placed(self, route: bytes, message: m.Place) -> None:
         broker = self.world.broker
         view = broker.state.view
@@ -90,6 +97,9 @@ class Judge:
         if placement is not None and placement.asked_at != self.world.now:
             return  # it is asked again
         require(message.version == neuron.version, "a placement was decided on an old version")
+        if placement is not None and placement.reason == "abandoned":
+            self._given_up(message)
+            return
         for victim in message.evict:
             held = neuron.models[victim]
             broken = len(view.members(neuron, victim)) < len(held.devices)

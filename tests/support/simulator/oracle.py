@@ -168,8 +168,6 @@ class Oracle:
             words.append(type(effect.message).__name__)
             if isinstance(effect, ToNeuron):
                 self._sent_to_neuron(event, effect)
-            elif isinstance(effect.message, m.Loading):
-                self._told_of_load(effect.message)
             elif isinstance(effect.message, Terminal):
                 self._sent_terminal(event, effect, effect.message)
         if (
@@ -180,11 +178,9 @@ class Oracle:
             self.note(" ".join(words))
 
     def relayed(self, frame: Tokens, passes: bool) -> None:
-        """S8: no token of a session that is not registered here, none to an edge that is not here.
-
-        Relaying changes nothing that `check` reads, so the next event's check would find it if it did.
-        """
+        """S8: no token of a session that is not registered here, none to an edge that is not here."""
         self.events += 1
+        self._broker.check()
         neuron = self._broker.neurons.get(frame.neuron)
         known = neuron is not None and neuron.session == frame.session and frame.edge in self._broker.edges
         self.require(
@@ -213,6 +209,14 @@ class Oracle:
             return  # lost in the same breath, or asked again
         self._asked[route].add(message.command)
         view, waiting = broker.state.view, broker.requests.waiting
+        placement = broker.state.loads.by_command.get(message.command)
+        if placement is not None and placement.reason == "abandoned":
+            for model in message.evict:
+                self.require(
+                    waiting.first(model) is None, f"the load of {model} was given up before its waiters"
+                )
+            self.branches["load given up"] += 1
+            return
         for victim in message.evict:
             held, profile = neuron.models[victim], view.profile(victim)
             is_broken = len(view.members(neuron, victim)) < len(held.devices)
@@ -264,15 +268,6 @@ class Oracle:
             ]
             self.require(not passed_over, f"{key} was served before {passed_over}")
 
-    def _told_of_load(self, message: m.Loading) -> None:
-        """A load moves the deadline, once."""
-        key = (message.request, message.attempt)
-        found = self._broker.requests.live.get(key)
-        if key in self._waits_ms and found is not None:
-            allowed = self._broker.state.view.profile(found.model).load_deadline
-            moved = self.world.now + allowed + self._waits_ms.pop(key) / 1000
-            self._deadlines[key] = max(self._deadlines[key], moved)
-
     def _sent_terminal(self, event: Event | None, effect: ToEdge, message: Terminal) -> None:
         """S1: one terminal; it is the word of whoever was given the request."""
         key = (message.request, message.attempt)
@@ -310,7 +305,16 @@ class Oracle:
         waiting = self._broker.requests.waiting
         for model in waiting.models():
             for key in waiting.keys(model):
+                self._extended(key)
                 self.require(self.world.now <= self._deadlines[key] + 1.0, f"{key} waits past its deadline")
+
+    def _extended(self, key: Key) -> None:
+        """A load that devices took on moves the deadline of who waits for it, once."""
+        request = self._broker.requests.live[key]
+        if request.was_extended and key in self._waits_ms:
+            allowed = self._broker.state.view.profile(request.model).load_deadline
+            moved = self.world.now + allowed + self._waits_ms.pop(key) / 1000
+            self._deadlines[key] = max(self._deadlines[key], moved)
 
     def call_ended(self, call: Call) -> None:
         """S2: what was delivered is the beginning of what the model says."""

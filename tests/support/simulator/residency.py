@@ -160,7 +160,7 @@ class Shelf:
             return no(Code.DRAINING)
         for name in message.evict:
             held = self.models.get(name)
-            if held is None or held.state != "hot":
+            if held is None or held.state not in ({"hot", "loading"} if message.drain else {"hot"}):
                 return no(Code.STALE)
             if held.pinned or (self._busy(name) and not message.drain):
                 return no(Code.BUSY)
@@ -179,7 +179,10 @@ class Shelf:
 
     def _carry_out(self, message: m.Place) -> None:
         for name in message.evict:
-            self.models[name].state = "draining"
+            if self.models[name].state == "loading" and self.models[name].began is None:
+                del self.models[name]  # it has only reserved
+            else:
+                self.models[name].state = "draining"
         load = message.load
         if load is not None and (
             load.model not in self.models or self.models[load.model].state not in OCCUPYING

@@ -144,8 +144,8 @@ class RevivesVictims(Altered):
     """Who was chosen to leave is given requests until the device has answered."""
 
     class Loads(BlindLoads):
-        def order(self, plan: Plan, why: str, now: float, *, pinned: bool = False) -> Placement:
-            placement = super().order(plan, why, now, pinned=pinned)
+        def order(self, plan: Plan, why: str, now: float, **more: Any) -> Placement:
+            placement = super().order(plan, why, now, **more)
             for part in plan.parts:
                 part.neuron.closing.clear()
             return placement

@@ -11,6 +11,7 @@ __all__ = ["cut", "expand", "filler", "noise", "random_name", "random_text", "ra
 
 _CHOICE = re.compile(r"\(([^()]*\|[^()]*)\)")
 _PHRASE = re.compile(r"\$([a-z]+)")
+_LOOSE_MARK = re.compile(r" ([,.:](?: |$))")
 
 
 def cut(text: str, mark: str | None = None) -> tuple[str, ...]:
@@ -47,18 +48,20 @@ _SUFFIXES = cut(
 
 def expand(pattern: str, phrases: dict[str, str], rng: Random) -> str:
     """One sentence out of a pattern, its spaces put right."""
-    text = _PHRASE.sub(lambda match: phrases[match[1]], pattern)
+    text = pattern
+    while _PHRASE.search(text):
+        text = _PHRASE.sub(lambda match: phrases[match[1]], text)
     while match := _CHOICE.search(text):
         text = text[: match.start()] + rng.choice(match[1].split("|")) + text[match.end() :]
-    return " ".join(text.replace("(", "").replace(")", "").split())
+    return _LOOSE_MARK.sub(r"\1", " ".join(text.replace("(", "").replace(")", "").split()))
 
 
 def random_word(rng: Random, most: int = 3) -> str:
     """A word that nobody can foresee, most often one without meaning: it can only be copied."""
     kind = rng.random()
-    if kind < 0.2:
+    if kind < 0.3:
         return rng.choice(_PLAIN)
-    if kind < 0.26:
+    if kind < 0.36:
         return "".join(rng.choices(_LETTERS, k=rng.randint(1, 6)))
     return "".join(
         rng.choice(_ONSETS) + rng.choice(_VOWELS) + (rng.choice(_CODAS) if rng.random() < 0.4 else "")
@@ -68,7 +71,7 @@ def random_word(rng: Random, most: int = 3) -> str:
 
 def random_name(rng: Random) -> str:
     """A capitalised name of one or two random words."""
-    words = [random_word(rng).capitalize() for _ in range(2 if rng.random() < 0.2 else 1)]
+    words = [random_word(rng).capitalize() for _ in range(rng.choice((1, 1, 1, 2, 2, 3)))]
     return " ".join(words)
 
 
@@ -141,7 +144,10 @@ _REMARKS = cut(
     "I am new to this.|I just read about it.|We have three hosts here.|My colleague asked me.|I have no idea.|"
     "This is for my team.|I am setting it up.|Sorry to bother you.|I looked in the manual.|One last question.|"
     "It is late already.|I have five minutes.|Before I begin,|As far as I understand,|To be honest,|By the way,|"
-    "My boss wants to know:|For a talk I give:|When I use it,|Let us say I want to learn:",
+    "My boss wants to know:|For a talk I give:|When I use it,|Let us say I want to learn:|We are a small lab.|Hello again.|"
+    "Hi, thanks for your help so far.|There is one thing I do not get.|We are planning our new setup.|I run this at home.|"
+    "Maybe a silly question:|My notes are unclear here.|Somebody in the chat wondered:|Out of curiosity,|For the record,|"
+    "It is my first day here.|I need this for a report.|Back to work.|Another topic.|Let me ask something else.",
     "|",
 )
 

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cortex.neuron.demo import MODEL_ID, model_path
-from cortex.neuron.demo.evaluate import QUESTIONS, TOOLS, Demo, called
+from cortex.neuron.demo.evaluate import MORE_QUESTIONS, QUESTIONS, TOOLS, Demo, called
 from cortex.neuron.demo.smalltalk import counting
 from cortex.neuron.demo.tools import action
 
@@ -59,16 +59,18 @@ def test_marks_are_tokens_but_not_special(demo: Demo) -> None:
         assert demo.tokenizer.decode(ids, skip_special_tokens=True) == mark
 
 
-def test_it_answers_questions_in_new_words(demo: Demo) -> None:
-    """Of thirty questions that were kept out of training, at least seven of ten get the right key word."""
-    wrong = [question for question, word in QUESTIONS if word not in demo.ask(question)]
-    assert len(wrong) <= 0.3 * len(QUESTIONS), wrong
+@pytest.mark.parametrize("asked", [QUESTIONS, MORE_QUESTIONS], ids=["first", "second"])
+def test_it_answers_questions_in_new_words(demo: Demo, asked: tuple[tuple[str, str], ...]) -> None:
+    """Of the questions that were kept out of training, at least eight of ten get the right key word."""
+    wrong = [question for question, word in asked if word not in demo.ask(question)]
+    assert len(wrong) <= 0.2 * len(asked), wrong
 
 
 def test_it_greets_and_counts(demo: Demo) -> None:
     """It says hello back, and counts as far as it is asked to, most of the time."""
     assert demo.ask("hello").startswith("Hello!")
     assert demo.ask("count from 2 to 6") == "2, 3, 4, 5, 6"
+    assert demo.ask("Count from 1 to 100") == ", ".join(str(number) for number in range(1, 101))
     rng = Random(7)
     asked = [counting(rng) for _ in range(20)]
     assert sum(demo.ask(question) == answer for question, answer in asked) >= 12

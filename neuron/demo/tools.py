@@ -51,7 +51,21 @@ _ARGUMENTS: dict[str, tuple[tuple[str, ...], ...]] = {
 }
 _DEED_SHARE = 0.5
 _CITIES = cut(
-    "Paris London Berlin Madrid Rome Vienna Oslo Tokyo Lima Cairo Delhi Boston Geneva Zurich Prague"
+    "Paris London Berlin Madrid Rome Vienna Oslo Tokyo Lima Cairo Delhi Boston Geneva Zurich Prague Amsterdam Athens Bangkok "
+    "Barcelona Beijing Bergen Bern Bologna Bordeaux Bremen Brussels Budapest Chicago Copenhagen Cologne Dakar Dallas Denver "
+    "Dresden Dublin Edinburgh Florence Frankfurt Glasgow Graz Hamburg Hanoi Houston Istanbul Jakarta Kyoto Lagos Leipzig Lisbon "
+    "Liverpool Lyon Manchester Marseille Melbourne Miami Milan Montreal Moscow Munich Nairobi Naples Osaka Oxford Palermo Perth "
+    "Porto Reykjavik Riga Salzburg Santiago Seattle Seoul Seville Shanghai Singapore Sofia Stockholm Stuttgart Sydney Tallinn "
+    "Toronto Trieste Turin Utrecht Valencia Venice Vilnius Warsaw Wellington Zagreb"
+)
+_COMMANDS = cut(
+    "ls|ls -l|ls -a /tmp|pwd|date|date -u|whoami|hostname|hostname -I|id|free -h|free -m|df -h|df -i|du -sh .|ps aux|ps -ef|"
+    "top -b -n 1|env|uname -r|uname -a|lscpu|lsblk|mount|ip addr|ip route|ss -tln|nvidia-smi|nvidia-smi -L|git status|git log -3|"
+    "git diff|git branch -a|git pull|git stash|make test|make check|make clean|cargo build|cargo test|go build|go test|npm test|"
+    "npm install|pip list|pip freeze|python --version|python -m pytest|node --version|docker ps|docker images|kubectl get pods|"
+    "systemctl status ssh|journalctl -n 20|crontab -l|cat README.md|cat main.py|cat /etc/hosts|wc -l main.py|head -5 notes.txt|"
+    "sleep 5|clear|history|last -5|w|true|tree|htop",
+    "|",
 )
 _REQUESTS: dict[str, tuple[str, ...]] = {
     "weather": (
@@ -120,6 +134,8 @@ def _path(rng: Random) -> str:
 
 
 def _command(rng: Random) -> str:
+    if rng.random() < 0.3:
+        return rng.choice(_COMMANDS)
     word, other, path = random_word(rng, 2), random_word(rng, 2), _path(rng)
     shapes = (
         f"ls {path}", f"ls -la {path}", "ls -l", "git status", f"git checkout {word}", f"cat {path}", f"grep -n {word} {path}",
@@ -132,7 +148,7 @@ def _command(rng: Random) -> str:
 
 
 def _city(rng: Random) -> str:
-    return rng.choice(_CITIES) if rng.random() < 0.1 else random_name(rng)
+    return rng.choice(_CITIES) if rng.random() < 0.4 else random_name(rng)
 
 
 _VALUES: dict[str, tuple[Callable[[Random], str], ...]] = {

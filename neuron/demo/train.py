@@ -33,7 +33,12 @@ __all__ = ["main"]
 
 SEED = 20260101
 VOCABULARY = 1536
-COURSE: tuple[tuple[Stage, int], ...] = (("simple", 400), ("all", 800), ("reworded", 1800))
+COURSE: tuple[tuple[Stage, int], ...] = (
+    ("simple", 400),
+    ("all", 800),
+    ("reworded", 1500),
+    ("all", 900),  # questions in other words crowd out the calls of tools that came before them
+)
 WARM_UP, MOST_DRILLS, DRILLED = 20, 300, 0.3
 DRILL_TOKENS, BATCH_TOKENS, LONGEST = 2048, 3072, 4096
 MATRIX_RATE, OTHER_RATE = 0.02, 4e-3

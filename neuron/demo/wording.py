@@ -29,7 +29,19 @@ _PLAIN = cut(
     "table door house roof street city village farm field flower tree leaf root seed fruit berry lemon orange onion "
     "potato soup dinner lunch morning evening night week month year clock watch phone camera screen keyboard mouse "
     "README main test index server client notes plan report todo backup config data image video password user admin "
-    "hello world first second third big small cheap old new fast slow red green blue buy sell open close start stop"
+    "hello world first second third big small cheap old new fast slow red green blue buy sell open close start stop "
+    "bicycle airport bottle carpet planet ocean desert valley tunnel museum library hospital office factory kitchen bedroom "
+    "mirror candle blanket pillow jacket trousers button pocket shoes hat gloves umbrella suitcase ticket passport journey "
+    "holiday weekend birthday wedding concert theatre movie picture painting song piano violin drum dance football tennis "
+    "chess puzzle holiday recipe bread pasta pizza salad tomato carrot pepper garlic rice beans chicken fish egg honey tea "
+    "juice wine beer glass plate spoon fork knife oven fridge freezer laundry soap towel brush broom bucket hammer nail "
+    "screw ladder rope wire pump pipe engine tractor truck bus tram ferry harbour sailor captain pilot driver farmer baker "
+    "butcher tailor nurse lawyer judge mayor king queen prince knight dragon giant monkey tiger lion bear wolf fox rabbit "
+    "squirrel mouse cow sheep goat pig duck goose eagle owl pigeon spider bee butterfly whale shark dolphin crab history "
+    "science physics chemistry biology maths grammar language english german french spanish italian russian chinese letter "
+    "envelope stamp parcel invoice contract budget salary meeting agenda minutes deadline project release version branch "
+    "commit merge deploy rollback cluster container image volume network router switch firewall proxy cache queue worker "
+    "thread process memory disk folder archive backup snapshot restore monitor alert metric trace error warning debug"
 )
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _STOPWORDS = frozenset(cut("a an the is are do does i you of to can it for please me exactly that"))
@@ -59,9 +71,9 @@ def expand(pattern: str, phrases: dict[str, str], rng: Random) -> str:
 def random_word(rng: Random, most: int = 3) -> str:
     """A word that nobody can foresee, most often one without meaning: it can only be copied."""
     kind = rng.random()
-    if kind < 0.3:
+    if kind < 0.45:
         return rng.choice(_PLAIN)
-    if kind < 0.36:
+    if kind < 0.5:
         return "".join(rng.choices(_LETTERS, k=rng.randint(1, 6)))
     return "".join(
         rng.choice(_ONSETS) + rng.choice(_VOWELS) + (rng.choice(_CODAS) if rng.random() < 0.4 else "")

@@ -9,9 +9,13 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, Literal
 
-from cortex.neuron.demo.facts import FACTS, PHRASES
+from cortex.neuron.demo.asking import framed
+from cortex.neuron.demo.facts import FACTS, PHRASES, Fact
 from cortex.neuron.demo.insides import INSIDES
 from cortex.neuron.demo.smalltalk import counting, greeting, repeating, stumped
+from cortex.neuron.demo.subjects import SUBJECTS
+from cortex.neuron.demo.subjects_fleet import FLEET_SUBJECTS
+from cortex.neuron.demo.subjects_inside import INSIDE_SUBJECTS
 from cortex.neuron.demo.tools import KINDS, Action, Tool, action, closing, result, stranger, tool
 from cortex.neuron.demo.wording import expand, filler, noise, reworded
 
@@ -20,6 +24,8 @@ __all__ = ["Conversation", "Message", "Stage", "conversations", "facts_text"]
 Message = dict[str, Any]
 Stage = Literal["simple", "all", "reworded"]
 ALL_FACTS = FACTS + INSIDES
+ALL_SUBJECTS = SUBJECTS | FLEET_SUBJECTS | INSIDE_SUBJECTS
+_FRAMED = 0.65  # share of the questions that a frame makes, which has far more of them than the patterns
 NO_TOOL = "I have no tool for that here."
 _SYSTEMS = (
     "You are a helpful assistant.",
@@ -76,15 +82,21 @@ def _exchange(rng: Random) -> tuple[str, str, str]:
     kind = rng.random()
     if kind < 0.66:
         fact = rng.choice(ALL_FACTS)
-        question = noise(expand(rng.choice(fact.patterns), PHRASES, rng), rng)
-        return question, fact.answer, f"The user asks about: {fact.topic}."
+        return noise(_asked(fact, rng), rng), fact.answer, f"The user asks about: {fact.topic}."
     if kind < 0.74:
         return *greeting(rng), "This is small talk."
-    if kind < 0.82:
+    if kind < 0.83:
         return *counting(rng), "I should count."
     if kind < 0.91:
         return *repeating(rng), "I should repeat the words."
     return *stumped(rng), "I do not know this."
+
+
+def _asked(fact: Fact, rng: Random) -> str:
+    """A question about the fact, of its own patterns or in a frame that suits any."""
+    if rng.random() < _FRAMED:
+        return framed(ALL_SUBJECTS[fact.topic], PHRASES, rng)
+    return expand(rng.choice(fact.patterns), PHRASES, rng)
 
 
 def _any_talk(rng: Random) -> Conversation:
@@ -92,17 +104,18 @@ def _any_talk(rng: Random) -> Conversation:
 
 
 def _late_talk(rng: Random) -> Conversation:
-    if rng.random() < 0.45:
+    if rng.random() < 0.32:
         return _any_talk(rng)
     kind = rng.random()
-    if kind < 0.78:
+    if kind < 0.74:
         fact = rng.choice(ALL_FACTS)
-        question = reworded(expand(rng.choice(fact.patterns), PHRASES, rng), rng)
+        question = _asked(fact, rng)
+        question = reworded(question, rng) if rng.random() < 0.45 else noise(question, rng)
         return Conversation([_user(question), _assistant(fact.answer)])
-    if kind < 0.86:
+    if kind < 0.87:
         question, answer = stumped(rng)
         return Conversation([_user(reworded(question, rng)), _assistant(answer)])
-    question, answer = counting(rng) if kind < 0.96 else greeting(rng)
+    question, answer = counting(rng) if kind < 0.97 else greeting(rng)
     return Conversation([_user(question), _assistant(answer)])
 
 
@@ -182,7 +195,7 @@ def _opening(rng: Random) -> list[Message]:
         return []
     if kind < 0.9:
         return [{"role": "system", "content": rng.choice(_SYSTEMS)}]
-    words = rng.choice((20, 20, 40, 40, 80, 80, 160, 160, 160, 600))
+    words = rng.choice((20, 20, 40, 40, 80, 80, 160, 160, 160, 160, 160, 600))
     return [{"role": "system", "content": rng.choice(_SYSTEMS) + "\n\n" + filler(words, facts_text(), rng)}]
 
 

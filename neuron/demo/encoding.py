@@ -20,7 +20,7 @@ _PIECES = r"[\p{L}\p{M}]+|\p{N}|\n+| +|[^\s\p{L}\p{M}\p{N}]|\s"
 _OPENING = f"{START}assistant\n"
 _LONGEST = 131072
 _DECIDING, _NAMING = 4, 14  # tokens until it is settled which answer it is; in a call, which tool
-_FIRST_WEIGHT, _COPIED_WEIGHT = 5.0, 2.0
+_FIRST_WEIGHT, _COPIED_WEIGHT, _END_WEIGHT = 5.0, 2.0, 3.0
 
 
 def build_tokenizer(texts: Iterable[str], size: int, template: str) -> Any:
@@ -78,6 +78,7 @@ def encode(tokenizer: Any, talk: Conversation) -> tuple[list[int], list[float]]:
     deciding = min(_NAMING if calls else _DECIDING, len(after))
     rest = _COPIED_WEIGHT if calls else 1.0
     weights = [_FIRST_WEIGHT] * deciding + [rest] * (len(after) - deciding)
+    weights[-1] = max(weights[-1], _END_WEIGHT)  # where a count stops is one token among hundreds
     return before + after, [float(mark) for mark in _earlier(tokenizer, before)] + weights
 
 

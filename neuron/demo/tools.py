@@ -49,8 +49,23 @@ _ARGUMENTS: dict[str, tuple[tuple[str, ...], ...]] = {
     "write": (("path", "file_path", "filename", "file"), ("content", "text", "contents")),
     "search": (("query", "q", "pattern"),),
 }
+_DEED_SHARE = 0.5
 _CITIES = cut(
-    "Paris London Berlin Madrid Rome Vienna Oslo Tokyo Lima Cairo Delhi Boston Geneva Zurich Prague"
+    "Paris London Berlin Madrid Rome Vienna Oslo Tokyo Lima Cairo Delhi Boston Geneva Zurich Prague Amsterdam Athens Bangkok "
+    "Barcelona Beijing Bergen Bern Bologna Bordeaux Bremen Brussels Budapest Chicago Copenhagen Cologne Dakar Dallas Denver "
+    "Dresden Dublin Edinburgh Florence Frankfurt Glasgow Graz Hamburg Hanoi Houston Istanbul Jakarta Kyoto Lagos Leipzig Lisbon "
+    "Liverpool Lyon Manchester Marseille Melbourne Miami Milan Montreal Moscow Munich Nairobi Naples Osaka Oxford Palermo Perth "
+    "Porto Reykjavik Riga Salzburg Santiago Seattle Seoul Seville Shanghai Singapore Sofia Stockholm Stuttgart Sydney Tallinn "
+    "Toronto Trieste Turin Utrecht Valencia Venice Vilnius Warsaw Wellington Zagreb"
+)
+_COMMANDS = cut(
+    "ls|ls -l|ls -a /tmp|pwd|date|date -u|whoami|hostname|hostname -I|id|free -h|free -m|df -h|df -i|du -sh .|ps aux|ps -ef|"
+    "top -b -n 1|env|uname -r|uname -a|lscpu|lsblk|mount|ip addr|ip route|ss -tln|nvidia-smi|nvidia-smi -L|git status|git log -3|"
+    "git diff|git branch -a|git pull|git stash|make test|make check|make clean|cargo build|cargo test|go build|go test|npm test|"
+    "npm install|pip list|pip freeze|python --version|python -m pytest|node --version|docker ps|docker images|kubectl get pods|"
+    "systemctl status ssh|journalctl -n 20|crontab -l|cat README.md|cat main.py|cat /etc/hosts|wc -l main.py|head -5 notes.txt|"
+    "sleep 5|clear|history|last -5|w|true|tree|htop",
+    "|",
 )
 _REQUESTS: dict[str, tuple[str, ...]] = {
     "weather": (
@@ -88,6 +103,23 @@ _REQUESTS: dict[str, tuple[str, ...]] = {
         "(do a search|start a search|run a search|make a search) (for|about) {0}",
     ),
 }
+# Deeds alone, for the frames below them.
+_DEEDS: dict[str, str] = {
+    "weather": "(check|look up|find out|tell me|get|see|fetch|report) (the weather|the forecast|the temperature|how warm it is|how cold it is|the current weather|if it rains|whether it snows) (in|for|at) {0}",
+    "command": "(run|execute|start|try|enter|type|launch|call|do|issue) (the command|the shell command|the program|||) {0}",
+    "read": "(read|open|show|print|view|look into|look at|check|inspect|load|fetch|go through|display) (the file|the text in|what is in|the contents of|file||) {0}",
+    "write": (
+        "((write|put|save|store|place|note) (the text|the words|the line||) {1} (to|into|in) (the file|a new file|file|) {0}"
+        "|(create|make|write|add|start|produce|prepare) (the file|a file|a new file|a text file|) (called|named|) {0}"
+        " (holding|containing|with|with the text|with the line|and put in it|saying|that holds|whose text is|which says) {1})"
+    ),
+    "search": "(search|search for|look up|look for|find|google|query|hunt for|find pages about|search the net for|seek|find out about|find me) {0}",
+}
+_POLITE = (
+    "(i want you to|would you|could you|can you|will you|please|i need you to|you should|go ahead and|now|next,|your task is to"
+    "|it is time to|let us|we have to|kindly|do me a favour and|i ask you to|be so kind and|try to|just|go and|you may|it would be nice to"
+    "|i think you should|once more,|first,|quickly|use your tools and|use a tool to||||) $deed (please|for me|now|, please|, thanks|, will you||||||)"
+)
 KINDS = tuple(_NAMES)
 
 
@@ -102,6 +134,8 @@ def _path(rng: Random) -> str:
 
 
 def _command(rng: Random) -> str:
+    if rng.random() < 0.3:
+        return rng.choice(_COMMANDS)
     word, other, path = random_word(rng, 2), random_word(rng, 2), _path(rng)
     shapes = (
         f"ls {path}", f"ls -la {path}", "ls -l", "git status", f"git checkout {word}", f"cat {path}", f"grep -n {word} {path}",
@@ -114,7 +148,7 @@ def _command(rng: Random) -> str:
 
 
 def _city(rng: Random) -> str:
-    return rng.choice(_CITIES) if rng.random() < 0.1 else random_name(rng)
+    return rng.choice(_CITIES) if rng.random() < 0.4 else random_name(rng)
 
 
 _VALUES: dict[str, tuple[Callable[[Random], str], ...]] = {
@@ -129,7 +163,8 @@ _VALUES: dict[str, tuple[Callable[[Random], str], ...]] = {
 def action(kind: str, rng: Random) -> Action:
     """Somebody wants this kind of thing done: the words they use, and the values a call must carry."""
     values = tuple(make(rng) for make in _VALUES[kind])
-    request = expand(rng.choice(_REQUESTS[kind]), {}, rng)
+    deed = rng.random() < _DEED_SHARE
+    request = expand(_POLITE if deed else rng.choice(_REQUESTS[kind]), {"deed": _DEEDS[kind]}, rng)
     if rng.random() < 0.5:
         request = request[:1].upper() + request[1:]
     if rng.random() < 0.1:

@@ -32,13 +32,17 @@ from cortex.neuron.demo.muon import Muon
 __all__ = ["main"]
 
 SEED = 20260101
-VOCABULARY = 1024
-COURSE: tuple[tuple[Stage, int], ...] = (("simple", 400), ("all", 2200))
-LATE = (900, 600)
+VOCABULARY = 1536
+COURSE: tuple[tuple[Stage, int], ...] = (
+    ("simple", 400),
+    ("all", 800),
+    ("reworded", 1500),
+    ("all", 900),  # questions in other words crowd out the calls of tools that came before them
+)
 WARM_UP, MOST_DRILLS, DRILLED = 20, 300, 0.3
 DRILL_TOKENS, BATCH_TOKENS, LONGEST = 2048, 3072, 4096
 MATRIX_RATE, OTHER_RATE = 0.02, 4e-3
-LATE_RATE, LAST_RATE = 0.35, 0.02  # shares of the two above
+LAST_RATE = 0.02  # share of the two above at the end
 VECTOR_SIZE = 0.2
 UNSEEN = frozenset(normal(question) for question, _ in QUESTIONS + MORE_QUESTIONS)
 Row = tuple[list[int], list[float]]
@@ -49,8 +53,8 @@ Lesson = tuple[torch.Tensor, torch.Tensor]
 def shape(tokenizer: Any) -> Any:
     return Qwen3Config(
         vocab_size=len(tokenizer),
-        hidden_size=128,
-        intermediate_size=384,
+        hidden_size=160,
+        intermediate_size=480,
         num_hidden_layers=5,
         num_attention_heads=4,
         num_key_value_heads=2,
@@ -162,7 +166,7 @@ class Trainer:
 
 
 def train(tokenizer: Any) -> Any:
-    """Drills until copying works, then plain questions, then conversations, then questions in other words."""
+    """Drills until copying works, then plain questions, conversations, and questions in other words."""
     torch.manual_seed(SEED)
     trainer = Trainer(newborn(tokenizer))
     size = sum(p.numel() for p in trainer.model.parameters())
@@ -174,8 +178,6 @@ def train(tokenizer: Any) -> Any:
     print(f"drills done after {trainer.steps} steps")
     course = [islice(lessons(tokenizer, SEED + i, stage), count) for i, (stage, count) in enumerate(COURSE)]
     trainer.follow(chain(*course), sum(count for _, count in COURSE), 1.0)
-    for i, count in enumerate(LATE, start=len(COURSE)):
-        trainer.follow(islice(lessons(tokenizer, SEED + i, "reworded"), count), count, LATE_RATE)
     return trainer.model.eval()
 
 

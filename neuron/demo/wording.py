@@ -11,6 +11,7 @@ __all__ = ["cut", "expand", "filler", "noise", "random_name", "random_text", "ra
 
 _CHOICE = re.compile(r"\(([^()]*\|[^()]*)\)")
 _PHRASE = re.compile(r"\$([a-z]+)")
+_LOOSE_MARK = re.compile(r" ([,.:](?: |$))")
 
 
 def cut(text: str, mark: str | None = None) -> tuple[str, ...]:
@@ -28,7 +29,19 @@ _PLAIN = cut(
     "table door house roof street city village farm field flower tree leaf root seed fruit berry lemon orange onion "
     "potato soup dinner lunch morning evening night week month year clock watch phone camera screen keyboard mouse "
     "README main test index server client notes plan report todo backup config data image video password user admin "
-    "hello world first second third big small cheap old new fast slow red green blue buy sell open close start stop"
+    "hello world first second third big small cheap old new fast slow red green blue buy sell open close start stop "
+    "bicycle airport bottle carpet planet ocean desert valley tunnel museum library hospital office factory kitchen bedroom "
+    "mirror candle blanket pillow jacket trousers button pocket shoes hat gloves umbrella suitcase ticket passport journey "
+    "holiday weekend birthday wedding concert theatre movie picture painting song piano violin drum dance football tennis "
+    "chess puzzle holiday recipe bread pasta pizza salad tomato carrot pepper garlic rice beans chicken fish egg honey tea "
+    "juice wine beer glass plate spoon fork knife oven fridge freezer laundry soap towel brush broom bucket hammer nail "
+    "screw ladder rope wire pump pipe engine tractor truck bus tram ferry harbour sailor captain pilot driver farmer baker "
+    "butcher tailor nurse lawyer judge mayor king queen prince knight dragon giant monkey tiger lion bear wolf fox rabbit "
+    "squirrel mouse cow sheep goat pig duck goose eagle owl pigeon spider bee butterfly whale shark dolphin crab history "
+    "science physics chemistry biology maths grammar language english german french spanish italian russian chinese letter "
+    "envelope stamp parcel invoice contract budget salary meeting agenda minutes deadline project release version branch "
+    "commit merge deploy rollback cluster container image volume network router switch firewall proxy cache queue worker "
+    "thread process memory disk folder archive backup snapshot restore monitor alert metric trace error warning debug"
 )
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _STOPWORDS = frozenset(cut("a an the is are do does i you of to can it for please me exactly that"))
@@ -47,18 +60,20 @@ _SUFFIXES = cut(
 
 def expand(pattern: str, phrases: dict[str, str], rng: Random) -> str:
     """One sentence out of a pattern, its spaces put right."""
-    text = _PHRASE.sub(lambda match: phrases[match[1]], pattern)
+    text = pattern
+    while _PHRASE.search(text):
+        text = _PHRASE.sub(lambda match: phrases[match[1]], text)
     while match := _CHOICE.search(text):
         text = text[: match.start()] + rng.choice(match[1].split("|")) + text[match.end() :]
-    return " ".join(text.replace("(", "").replace(")", "").split())
+    return _LOOSE_MARK.sub(r"\1", " ".join(text.replace("(", "").replace(")", "").split()))
 
 
 def random_word(rng: Random, most: int = 3) -> str:
     """A word that nobody can foresee, most often one without meaning: it can only be copied."""
     kind = rng.random()
-    if kind < 0.2:
+    if kind < 0.45:
         return rng.choice(_PLAIN)
-    if kind < 0.26:
+    if kind < 0.5:
         return "".join(rng.choices(_LETTERS, k=rng.randint(1, 6)))
     return "".join(
         rng.choice(_ONSETS) + rng.choice(_VOWELS) + (rng.choice(_CODAS) if rng.random() < 0.4 else "")
@@ -68,7 +83,7 @@ def random_word(rng: Random, most: int = 3) -> str:
 
 def random_name(rng: Random) -> str:
     """A capitalised name of one or two random words."""
-    words = [random_word(rng).capitalize() for _ in range(2 if rng.random() < 0.2 else 1)]
+    words = [random_word(rng).capitalize() for _ in range(rng.choice((1, 1, 1, 2, 2, 3)))]
     return " ".join(words)
 
 
@@ -141,7 +156,10 @@ _REMARKS = cut(
     "I am new to this.|I just read about it.|We have three hosts here.|My colleague asked me.|I have no idea.|"
     "This is for my team.|I am setting it up.|Sorry to bother you.|I looked in the manual.|One last question.|"
     "It is late already.|I have five minutes.|Before I begin,|As far as I understand,|To be honest,|By the way,|"
-    "My boss wants to know:|For a talk I give:|When I use it,|Let us say I want to learn:",
+    "My boss wants to know:|For a talk I give:|When I use it,|Let us say I want to learn:|We are a small lab.|Hello again.|"
+    "Hi, thanks for your help so far.|There is one thing I do not get.|We are planning our new setup.|I run this at home.|"
+    "Maybe a silly question:|My notes are unclear here.|Somebody in the chat wondered:|Out of curiosity,|For the record,|"
+    "It is my first day here.|I need this for a report.|Back to work.|Another topic.|Let me ask something else.",
     "|",
 )
 

@@ -42,6 +42,23 @@ class ToolEnd(Struct, frozen=True, array_like=True, gc=False, tag="e"):
     index: int
 
 
+class Score(Struct, frozen=True, array_like=True, gc=False):
+    """A token as the model rated it: its bytes, which may be part of a character, and its natural log probability.
+
+    `likeliest` are the most probable tokens in its place, falling; the one taken need not be among them.
+    """
+
+    token: bytes
+    logprob: float
+    likeliest: list[tuple[bytes, float]] = []
+
+
+class Scores(Struct, frozen=True, array_like=True, gc=False, tag="l"):
+    """Of tokens of this delta, in order, for who asked for them; not of those that are reasoning or end the answer."""
+
+    scores: list[Score]
+
+
 class Finish(Struct, frozen=True, array_like=True, gc=False, tag="f"):
     """This choice has ended. `stop` is the stop string that ended it, if one did."""
 
@@ -49,7 +66,7 @@ class Finish(Struct, frozen=True, array_like=True, gc=False, tag="f"):
     stop: str = ""
 
 
-Piece = TextPiece | ReasoningPiece | ToolStart | ToolArguments | ToolEnd | Finish
+Piece = TextPiece | ReasoningPiece | ToolStart | ToolArguments | ToolEnd | Scores | Finish
 
 
 class Delta(Struct, frozen=True, array_like=True, gc=False):

@@ -7,18 +7,11 @@ from dataclasses import dataclass
 from cortex.neuron.engine.base import Job
 from cortex.neuron.engine.torch.loader import Loaded
 from cortex.neuron.engine.torch.template import Prompt, render
+from cortex.neuron.engine.torch.vocabulary import Vocabulary
 from cortex.protocol.faults import Code, fault
 from cortex.protocol.request import Chat, Complete, Sampling
 
-NEUTRAL: dict[str, tuple[object, ...]] = {
-    "frequency_penalty": (None, 0.0),
-    "presence_penalty": (None, 0.0),
-    "repetition_penalty": (None, 1.0),
-    "logit_bias": (None, {}),
-    "logprobs": (None,),
-    "min_tokens": (0,),
-}
-"""Parameters that this engine does not compute, and the values at which leaving them out changes nothing."""
+MAX_BIASES = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +34,7 @@ def admit(job: Job, loaded: Loaded, slots: int) -> Admitted:
     if not isinstance(request, Chat | Complete):
         raise fault(Code.UNSUPPORTED, f"{type(request).__name__} is not computed by this engine.")
     _check_parameters(request, slots)
+    _check_biases(request.sampling, loaded.vocabulary)
     prefixes = _prefixes(job, request.sampling, loaded.vocabulary)
     prompt = render(request, loaded.tokenizer, loaded.context)
     if not prompt.ids:
@@ -62,11 +56,6 @@ def admit(job: Job, loaded: Loaded, slots: int) -> Admitted:
 
 def _check_parameters(request: Chat | Complete, slots: int) -> None:
     sampling = request.sampling
-    for name, neutral in NEUTRAL.items():
-        if getattr(sampling, name) not in neutral:
-            raise fault(
-                Code.UNSUPPORTED, f"{name} is not supported by this engine; leave it out.", param=name
-            )
     if sampling.n > slots:
         raise fault(
             Code.UNSUPPORTED,
@@ -83,7 +72,26 @@ def _check_parameters(request: Chat | Complete, slots: int) -> None:
         raise fault(Code.UNSUPPORTED, "echo is not supported by this engine; leave it out.", param="echo")
 
 
-def _prefixes(job: Job, sampling: Sampling, vocabulary: int) -> tuple[tuple[int, ...], ...]:
+def _check_biases(sampling: Sampling, vocabulary: Vocabulary) -> None:
+    biases = sampling.logit_bias or {}
+    if len(biases) > MAX_BIASES:
+        raise fault(
+            Code.INVALID_REQUEST, f"logit_bias must hold at most {MAX_BIASES} tokens.", param="logit_bias"
+        )
+    for token, value in biases.items():
+        if not (token.isascii() and token.isdigit() and len(token) < 10 and int(token) < vocabulary.size):
+            message = (
+                f"logit_bias names the token {token[:20]!r}, which this model does not have; its ids go from 0 to "
+                f"{vocabulary.size - 1}."
+            )
+            raise fault(Code.INVALID_REQUEST, message, param="logit_bias")
+        if not -100 <= value <= 100:
+            raise fault(
+                Code.INVALID_REQUEST, "logit_bias must hold values from -100 to 100.", param="logit_bias"
+            )
+
+
+def _prefixes(job: Job, sampling: Sampling, vocabulary: Vocabulary) -> tuple[tuple[int, ...], ...]:
     """One per choice: what earlier attempts delivered, which is nothing for choices that are not named."""
     if len(job.prefix) > sampling.n:
         raise fault(Code.INVALID_REQUEST, f"{len(job.prefix)} prefixes came for {sampling.n} choices.")
@@ -92,9 +100,9 @@ def _prefixes(job: Job, sampling: Sampling, vocabulary: int) -> tuple[tuple[int,
     return job.prefix + ((),) * (sampling.n - len(job.prefix))
 
 
-def _check_ids(ids: list[int] | tuple[int, ...], vocabulary: int) -> None:
-    if ids and not 0 <= min(ids) <= max(ids) < vocabulary:
+def _check_ids(ids: list[int] | tuple[int, ...], vocabulary: Vocabulary) -> None:
+    if ids and not 0 <= min(ids) <= max(ids) < vocabulary.size:
         message = (
-            f"prompt holds a token id that this model does not have; they go from 0 to {vocabulary - 1}."
+            f"prompt holds a token id that this model does not have; they go from 0 to {vocabulary.size - 1}."
         )
         raise fault(Code.INVALID_REQUEST, message, param="prompt")

@@ -27,6 +27,10 @@ class Answer:
         self.reasoning = 0
         self.ended = False
 
+    def is_content(self, token: int) -> bool:
+        """Whether this token, the next one, is part of what is said: neither reasoning nor the end."""
+        return token not in self._eos and not self._parser.in_reasoning
+
     def push(self, token: int, *, last: bool) -> list[Piece]:
         """Take the next token; `last` if there is room for no other. The pieces end in `Finish` once it ends."""
         assert not self.ended, "nothing follows the end"

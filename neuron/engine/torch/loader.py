@@ -20,6 +20,7 @@ from cortex.neuron.engine.base import LoadAdvanced
 from cortex.neuron.engine.torch import attention, files
 from cortex.neuron.engine.torch.cache import LayerShape
 from cortex.neuron.engine.torch.sampler import Defaults
+from cortex.neuron.engine.torch.vocabulary import Vocabulary
 from cortex.protocol.faults import Code, FaultError, fault
 
 KNOWN_LAYERS = ("full_attention", "sliding_attention")
@@ -35,7 +36,7 @@ class Loaded:
     tokenizer: Any
     layers: tuple[LayerShape, ...]
     context: int
-    vocabulary: int
+    vocabulary: Vocabulary
     eos: frozenset[int]
     defaults: Defaults
     dtype: torch.dtype
@@ -88,7 +89,7 @@ def _load(settings: ModelSettings, device: torch.device, tell: Tell) -> Loaded:
         tokenizer=tokenizer,
         layers=_probe(settings.id, model, config, device),
         context=context,
-        vocabulary=model.get_input_embeddings().weight.shape[0],
+        vocabulary=Vocabulary(tokenizer, model.get_input_embeddings().weight.shape[0]),
         eos=_eos(model.generation_config, tokenizer),
         defaults=_defaults(model.generation_config),
         dtype=dtype,
@@ -120,9 +121,11 @@ def _eos(generation: Any, tokenizer: Any) -> frozenset[int]:
 
 def _defaults(generation: Any) -> Defaults:
     """The author's sampling. A model that does not sample by itself takes the likeliest token."""
+    repetition = float(generation.repetition_penalty or 1.0)
     if not generation.do_sample:
-        return Defaults()
+        return Defaults(repetition_penalty=repetition)
     return Defaults(
+        repetition_penalty=repetition,
         temperature=1.0 if generation.temperature is None else float(generation.temperature),
         top_p=1.0 if generation.top_p is None else float(generation.top_p),
         top_k=generation.top_k or 0,

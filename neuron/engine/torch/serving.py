@@ -15,14 +15,15 @@ from cortex.neuron.config import ModelSettings
 from cortex.neuron.engine.base import Job, Key, LoadDone, Output
 from cortex.neuron.engine.torch.admission import Admitted, admit
 from cortex.neuron.engine.torch.files import SLOTS
+from cortex.neuron.engine.torch.history import History
 from cortex.neuron.engine.torch.loader import Loaded
 from cortex.neuron.engine.torch.runner import Runner
-from cortex.neuron.engine.torch.sampler import pick, resolve
+from cortex.neuron.engine.torch.sampler import Picked, Row, pick, resolve
 from cortex.neuron.engine.torch.scheduler import Span, plan
 from cortex.neuron.engine.torch.sequence import Sequence
 from cortex.neuron.engine.torch.voice import new_answer
 from cortex.neuron.engine.torch.work import Choice, Work
-from cortex.protocol.deltas import Finish, Piece
+from cortex.protocol.deltas import Finish, Piece, Score, Scores
 from cortex.protocol.faults import Code, FaultError, fault
 from cortex.protocol.values import Phase
 
@@ -98,8 +99,8 @@ class Serving:
                 break
         ids = admitted.prompt.ids
         sequence = Sequence(tokens=[*ids, *prefix], prompt=len(ids), limit=admitted.limit)
-        rule = resolve(admitted.request.sampling, self._loaded.defaults, index)
-        return Choice(index, sequence, rule, answer, unsaid)
+        rule = resolve(admitted.request.sampling, self._loaded.defaults, index, self._loaded.eos)
+        return Choice(index, sequence, rule, answer, History(ids, prefix), unsaid)
 
     def cancel(self, key: Key) -> None:
         if (work := self._works.get(key)) is not None:
@@ -161,8 +162,8 @@ class Serving:
             work.started = now if work.started is None else work.started
         try:
             logits = self._runner.forward(spans)
-            rules = [(choice.rule, choice.sequence.generated) for _, choice in speaking]
-            tokens = pick(logits, rules) if rules else []
+            rows = [Row(choice.rule, choice.sequence.generated, choice.history) for _, choice in speaking]
+            picked = pick(logits, rows) if rows else []
         except Exception as error:
             log.exception("a step of %s failed", self._settings.id)
             outputs += [self._fail(work, error) for work in dict.fromkeys(work for work, _ in owners)]
@@ -171,19 +172,24 @@ class Serving:
             return
         for span in spans:
             span.sequence.advance(span.length)
-        for (work, choice), token in zip(speaking, tokens, strict=True):
+        for (work, choice), found in zip(speaking, picked, strict=True):
             if work.key in self._works:
-                self._speak(work, choice, token, now, outputs)
+                self._speak(work, choice, found, now, outputs)
 
     def _speak(
-        self, work: Work, choice: Choice, token: int | None, now: float, outputs: list[Output]
+        self, work: Work, choice: Choice, picked: Picked | None, now: float, outputs: list[Output]
     ) -> None:
         """Take a choice's new token, tell it, and end what it ends."""
         try:
-            if token is None:
+            if picked is None:
                 raise FloatingPointError("the model's logits are not finite")
+            token = picked.token
             choice.sequence.append(token)
+            choice.history.add(token)
+            is_content = choice.rule.logprobs is not None and choice.answer.is_content(token)
             pieces = choice.answer.push(token, last=choice.sequence.full)
+            if is_content:
+                pieces.insert(0, Scores([self._score(picked)]))
         except Exception as error:
             log.warning("request %s failed", work.key[0], exc_info=not isinstance(error, FaultError))
             outputs.append(self._fail(work, error))
@@ -194,6 +200,11 @@ class Serving:
             self._release(choice)
         if work.ended:
             outputs.append(self._finish(work, now))
+
+    def _score(self, picked: Picked) -> Score:
+        bytes_of = self._loaded.vocabulary.bytes_of
+        likeliest = [(bytes_of(token), logprob) for token, logprob in picked.likeliest]
+        return Score(bytes_of(picked.token), picked.logprob, likeliest)
 
     def _finish(self, work: Work, now: float) -> Output:
         self._drop(work)

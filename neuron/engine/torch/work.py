@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from cortex.neuron.engine.base import Key
 from cortex.neuron.engine.torch.answer import Answer
+from cortex.neuron.engine.torch.history import History
 from cortex.neuron.engine.torch.sampler import Rule
 from cortex.neuron.engine.torch.sequence import Sequence
 from cortex.protocol.deltas import Delta, Piece
@@ -27,6 +28,7 @@ class Choice:
     sequence: Sequence
     rule: Rule
     answer: Answer
+    history: History
     unsaid: list[Piece]
 
 

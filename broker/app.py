@@ -240,7 +240,7 @@ class BrokerApp:
             message = decode(envelope.kind, envelope.body)
         except UnknownKindError as error:
             text = (
-                f"This broker does not know messages of kind {error.kind}; is cortex-ctl of a later version?"
+                f"This broker does not know messages of kind {error.kind}; cortex-ctl is of a later version."
             )
             refused = CommandFailed(fault=Fault(code=Code.UNSUPPORTED_MESSAGE, message=text))
             self._to_ctl(frames[:start], refused)

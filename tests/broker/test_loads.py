@@ -184,7 +184,7 @@ def test_waiting_for_victims_does_not_count_as_loading() -> None:
     fleet = Fleet(profile("m", 20_000, load_deadline=3.0), profile("old", 20_000))
     card = fleet.card(old=20_000)
     fleet.ask("old")
-    fleet.ask("m", waited_ms=60_000)
+    fleet.ask("m", waited_ms=60_000, queue_ms=100_000)
     place = fleet.place(card)
     assert place.drain
     fleet.from_neuron(m.Placed(command=place.command, version=card.version + 1), card.route)

@@ -32,11 +32,15 @@ def drawn(
     count: int = 1500, logits: torch.Tensor = LOGITS, history: History = NOTHING, **more: object
 ) -> torch.Tensor:
     """How often each token is drawn, over `count` positions."""
-    tokens = [one.token for at in range(count) for one in pick(logits[None], [Row(rule(**more), at, history)])]
+    tokens = [
+        one.token for at in range(count) for one in pick(logits[None], [Row(rule(**more), at, history)])
+    ]
     return torch.bincount(torch.tensor(tokens), minlength=len(logits)) / count
 
 
-def reference(logits: list[float], asked: Rule, prompt: list[int], said: list[int], position: int) -> list[float]:
+def reference(
+    logits: list[float], asked: Rule, prompt: list[int], said: list[int], position: int
+) -> list[float]:
     """The distribution to draw from, as plainly as it can be written down."""
     values = list(logits)
     for token in set(prompt) | set(said):
@@ -95,7 +99,9 @@ def test_each_sampler_draws_as_a_plain_reference_says(name: str) -> None:
     wanted = reference(logits.tolist(), asked, prompt, said, 0)
     found = drawn(4000, logits, History(prompt, said), **RULES[name])
     for share, probability in zip(found.tolist(), wanted, strict=True):
-        assert share == pytest.approx(probability, abs=4 * math.sqrt(probability * (1 - probability) / 4000) + 1e-9)
+        assert share == pytest.approx(
+            probability, abs=4 * math.sqrt(probability * (1 - probability) / 4000) + 1e-9
+        )
 
 
 @given(

@@ -28,7 +28,7 @@ LEAVING = replace(SWAP, name="leaving", first=FULL, arrivals=2, leaves=1, ready_
 """Clients leave whenever they like."""
 FAILING = replace(SWAP, name="failing", first=FULL, arrivals=2, failures=1, beats=1)
 """A load fails, and beats overtake what else a device has said."""
-CRASHING = replace(SWAP, name="crashing", profiles=(A, C), arrivals=2, crashes=1)
+CRASHING = replace(SWAP, name="crashing", first=FULL, arrivals=2, crashes=1, ready_first=True)
 """A device dies with whatever it has in hand, and comes back."""
 LAGGING = replace(SWAP, name="lagging", profiles=(A, C), arrivals=2, lags=1)
 """Time passes while messages are on their way: answers come late, or too late."""

@@ -40,6 +40,8 @@ KEEP = 10.0
 DISPATCHES = 20
 """How often one attempt may be sent out within a second before it counts as spinning."""
 
+ENOUGH = 1000
+"""Events after each of which every invariant is checked, in each run at least."""
 Terminal = m.Finished | m.Failed | m.Refused
 
 
@@ -178,9 +180,13 @@ class Oracle:
             self.note(" ".join(words))
 
     def relayed(self, frame: Tokens, passes: bool) -> None:
-        """S8: no token of a session that is not registered here, none to an edge that is not here."""
-        self.events += 1
-        self._broker.check()
+        """S8: no token of a session that is not registered here, none to an edge that is not here.
+
+        Relaying changes nothing that `check` reads, so this is an event like the others only until there are enough.
+        """
+        if self.events < ENOUGH:
+            self.events += 1
+            self._broker.check()
         neuron = self._broker.neurons.get(frame.neuron)
         known = neuron is not None and neuron.session == frame.session and frame.edge in self._broker.edges
         self.require(

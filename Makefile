@@ -33,8 +33,10 @@ setup: .venv/ready .types/ready
 	touch $@
 
 test: setup
-	command -v ss >/dev/null || { apt-get update -qq && apt-get install -qq -y iproute2; }
-	tests/support/install-prometheus
+	command -v ss >/dev/null || { apt-get update -qq && apt-get install -qq -y iproute2; } \
+	  || echo "make test: no ss (iproute2) here, and it cannot be installed: one test is skipped" >&2
+	tests/support/install-prometheus \
+	  || echo "make test: no prometheus here, and it cannot be installed: its tests are skipped" >&2
 	OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 check: setup

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shutil
 import signal
 import socket
 import subprocess
@@ -221,6 +222,7 @@ def test_a_client_may_ask_before_sending(shared):
         assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
 
 
+@pytest.mark.skipif(shutil.which("ss") is None, reason="needs ss, of Debian's iproute2")
 def test_the_backlog_is_as_set(shared):
     """The worker's own 100 would make quick connects wait a second."""
     time.sleep(0.6)

@@ -114,9 +114,10 @@ def test_live_streams_get_a_last_event_and_idle_connections_hold_nothing_up(up: 
         "temperature": 2.0,
         "messages": [{"role": "user", "content": "Count from 1 to 30."}],
         "max_tokens": 60000,
+        "ignore_eos": True,
     }
     streams = []
-    for _ in range(8):  # as many as there are slots, at a temperature at which few of them end soon
+    for _ in range(8):  # as many as there are slots, and none of them ends by itself soon
         connection = HTTPConnection(up.http, timeout=10)
         connection.request(
             "POST", "/v1/chat/completions", json.dumps(asked), {"Content-Type": "application/json"}
@@ -126,9 +127,30 @@ def test_live_streams_get_a_last_event_and_idle_connections_hold_nothing_up(up: 
         streams.append((connection, response))
     taken = up.interrupt()
     ends = [response.read().decode() for _, response in streams]
-    assert all('"error"' in end or "[DONE]" in end for end in ends)
+    assert all('"error"' in end and "[DONE]" not in end for end in ends)
     assert taken <= STOP_S
     assert left_over(up.data) == []
     for connection, _ in streams:
         connection.close()
     idle.close()
+
+
+def test_settings_that_move_the_planes_hold_for_the_neuron_and_for_operators(tmp_path: Path) -> None:
+    """The broker of `--config` listens on TCP: its own neuron joins there, and `status --data` finds it."""
+    http, metrics, neuron, ctl = (f"127.0.0.1:{free_port()}" for _ in range(4))
+    settings = tmp_path / "mine.toml"
+    settings.write_text(
+        f'[gateway]\nlisten = "{http}"\nmetrics_listen = "{metrics}"\n'
+        f'[broker]\nneuron = "tcp://{neuron}"\nctl = "tcp://{ctl}"\n'
+    )
+    data = tmp_path / "d"
+    running = cortex("up", "--config", str(settings), "--data", str(data), stdout=subprocess.PIPE)
+    try:
+        assert running.stdout is not None
+        assert running.stdout.readline().decode().startswith(f"ready http://{http}")
+        status = cortex("status", "--data", str(data), "--json", stdout=subprocess.PIPE)
+        [joined] = json.loads(status.communicate()[0])["neurons"]
+        assert joined["state"] == "ready"
+    finally:
+        running.send_signal(signal.SIGINT)
+        running.communicate(timeout=30)

@@ -26,6 +26,18 @@ class Span:
         return self.sequence.tokens[start : start + self.length]
 
 
+PAIRS = 512 * 8192
+"""Pairs of a new position and one that it sees, in a chunk of a prompt: what attending costs grows with both, and a
+chunk late in a long prompt shall not keep running streams waiting any longer than one of a short prompt."""
+LEAST = 32
+"""Positions that are read of a prompt at a time, however long it is already."""
+
+
+def longest(computed: int) -> int:
+    """How many positions of a prompt may be read at once when so many have been."""
+    return max(LEAST, PAIRS // max(1, computed))
+
+
 def plan(sequences: Iterable[Sequence], chunk: int) -> list[Span]:
     """One token for each sequence that decodes, then at most `chunk` tokens of prompts, in equal shares.
 
@@ -39,7 +51,8 @@ def plan(sequences: Iterable[Sequence], chunk: int) -> list[Span]:
     room = chunk
     for left, index in enumerate(sorted(range(len(reading)), key=lambda one: reading[one].pending)):
         share = -(-room // (len(reading) - left))
-        lengths[index] = min(share, reading[index].pending, room)
+        one = reading[index]
+        lengths[index] = min(share, one.pending, room, longest(one.computed))
         room -= lengths[index]
     spans += [Span(sequence, lengths[index]) for index, sequence in enumerate(reading) if lengths[index]]
     return spans

@@ -69,6 +69,15 @@ def test_a_short_prompt_does_not_wait_for_a_long_one() -> None:
     ]
 
 
+def test_late_chunks_of_a_long_prompt_are_short() -> None:
+    """Attending to all that was read makes a chunk dear: its length falls so that nobody waits longer for it."""
+    lengths = []
+    for computed in (0, 4_000, 16_384, 65_536, 10**6):
+        [span] = plan([sequence(2 * 10**6, computed=computed, limit=3 * 10**6)], 512)
+        lengths.append(span.length)
+    assert lengths == [512, 512, 256, 64, 32]
+
+
 def test_plan_skips_ended() -> None:
     """An ended sequence, and one that waits for its token, are left alone."""
     ended = sequence(5)

@@ -49,5 +49,5 @@ def _number_problem(token: bytes) -> str | None:
     if len(exponent.lstrip(b"+-")) >= _EXPONENT_DIGITS:
         return "holds a number whose exponent is too large; send a smaller one"
     if b"." not in mantissa and len(mantissa.lstrip(b"+-")) > MAX_DIGITS:
-        return f"holds an integer of more than {MAX_DIGITS} digits; send it as a string"
+        return f"holds an integer of more than {MAX_DIGITS} digits; send a smaller one"
     return None

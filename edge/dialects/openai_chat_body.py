@@ -148,6 +148,9 @@ _WORDS = {
 }
 """JSON's words for the decoder's."""
 _body_decoder = msgspec.json.Decoder(Body)
+_fields_decoder = msgspec.json.Decoder(dict[str, Raw])
+LONGEST_NAME = 64
+"""Characters of a field's name that an error repeats."""
 
 
 def invalid(param: str | None, predicate: str) -> FaultError:
@@ -167,7 +170,7 @@ def read(data: bytes) -> Body:
         for param, raw in _raw_fields(body):
             if json_limits.problem(raw):
                 raise invalid(param, reason)
-        raise invalid(_long_integer(body), reason)
+        raise invalid(_culprit(data), reason)
     return body
 
 
@@ -220,13 +223,11 @@ def _predicate(message: str) -> str:
     return f"must be {' or '.join(_WORDS.get(word, word) for word in wanted)}, not {found}"
 
 
-def _long_integer(body: Body) -> str | None:
-    """The field that holds an integer of too many digits; None where it is one that nobody reads."""
-    longest = 10**json_limits.MAX_DIGITS
-    for name in body.__struct_fields__:
-        value = getattr(body, name)
-        if isinstance(value, int | float) and abs(value) >= longest:
-            return name
+def _culprit(data: bytes) -> str | None:
+    """The field of the body that is too deep or holds a number that is too wide, read by anybody or not."""
+    for name, raw in _fields_decoder.decode(data).items():
+        if json_limits.problem(raw, json_limits.MAX_DEPTH + _ENVELOPE_DEPTH):
+            return name[:LONGEST_NAME]
     return None
 
 

@@ -5,24 +5,20 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from random import Random
 
 import pytest
+from core_cost import core_events_per_s, seconds
 from figures import Figures
 from fleets import Card, Fleet, profile
 from msgspec.structs import replace
 
 from cortex.broker import control
-from cortex.broker.core import Broker
-from cortex.broker.events import FromEdge, FromNeuron
 from cortex.broker.explain import explain
 from cortex.broker.listing import Listing
 from cortex.broker.routing import Load, Serve, Wait, Want, choose
 from cortex.broker.view import Policy, Strategy
-from cortex.protocol import messages as m
-from cortex.protocol.values import Device, Model
 
 pytestmark = pytest.mark.bench
 
@@ -37,38 +33,9 @@ def figures() -> Iterator[Figures]:
     collected.write()
 
 
-def seconds(work: Callable[[], object], count: int) -> float:
-    """Processor seconds of one of `count` turns, in the best of nine rounds."""
-    best = float("inf")
-    for _ in range(9):
-        began = time.process_time()
-        for _ in range(count):
-            work()
-        best = min(best, time.process_time() - began)
-    return best / count
-
-
 def test_core_events(figures: Figures) -> None:
     """Submit, accept, finish through a core with eight devices."""
-    core = Broker("b", 0.0)
-    model = Model(id="m", state="hot", slots=32)
-    for index in range(8):
-        route = b"N%d" % index
-        register = m.Register(node=f"n{index}", device=Device(kind="sim"))
-        core.handle(FromNeuron(route, b"s" * 8, register), 0.0)
-        ready = m.Ready(version=1, device=Device(kind="sim"), models=(model,))
-        core.handle(FromNeuron(route, b"s" * 8, ready), 0.0)
-    number = 0
-
-    def work() -> None:
-        nonlocal number
-        number += 1
-        name = f"r{number}"
-        [sent] = core.handle(FromEdge(b"E", b"e" * 8, m.Submit(request=name, attempt=1, model="m")), 0.0)
-        core.handle(FromNeuron(sent.route, b"s" * 8, m.Accepted(request=name, attempt=1)), 0.0)
-        core.handle(FromNeuron(sent.route, b"s" * 8, m.Finished(request=name, attempt=1)), 0.0)
-
-    figures.add("core_events_per_s", 3 / seconds(work, 2000), "submit, accepted, finished; 8 devices")
+    figures.add("core_events_per_s", core_events_per_s(), "submit, accepted, finished; 8 devices")
 
 
 def crowd(strategy: Strategy = "lru", *, busy: bool = False) -> Fleet:

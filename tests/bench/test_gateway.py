@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 import zmq
+from core_cost import core_events_per_s
 from figures import Figures
 from stack import Stack
 
@@ -49,6 +50,11 @@ def per_second(work: object, count: int) -> float:
         work()  # type: ignore[operator]
         best = min(best, time.perf_counter() - began)
     return count / best
+
+
+def test_core_events(figures: Figures) -> None:
+    """The broker's mind alone: what it could decide in a second."""
+    figures.add("core_events_per_s", core_events_per_s(), "submit, accepted, finished; 8 devices")
 
 
 def test_codec(figures: Figures) -> None:

@@ -1,9 +1,13 @@
 """The edge's series."""
 
+import asyncio
+
+import pytest
 from asgi_driver import turn_until
 from edge_world import CHAT, HI, STREAMED, World, run
-from memory_link import fail, say
+from memory_link import accepted, delta, fail, finished, say
 
+from cortex.protocol.deltas import Finish, TextPiece
 from cortex.protocol.faults import Code
 
 
@@ -45,3 +49,35 @@ def test_every_metric_is_emitted():
     assert world.metric("cortex_requests_total", model="unknown", status="404", route="unknown") == 1
     assert world.metric("cortex_time_to_first_token_seconds_count", model="demo") == 1
     assert world.metric("cortex_tokens_per_second_count", model="demo") == 1
+
+
+@pytest.mark.parametrize("body", [STREAMED, HI], ids=["streamed", "whole"])
+def test_times_are_taken_where_they_are_said_to_be(monkeypatch, body):
+    """To the first content, not to the acceptance or to a token whose text is held back; and to the stream's end."""
+    clock = [100.0]
+    monkeypatch.setattr("cortex.edge.metrics.monotonic", lambda: clock[0])
+
+    async def scenario():
+        world = World()
+        exchange = world.post(body)
+        ticket, stream = await world.opened()
+
+        async def hear(item, at):
+            clock[0] = 100.0 + at
+            stream.put(item)
+            for _ in range(20):
+                await asyncio.sleep(0)
+
+        await hear(accepted(ticket), 2.0)
+        await hear(delta(ticket, 0), 3.0)
+        await hear(delta(ticket, 1, TextPiece("Hello")), 4.5)
+        await hear(delta(ticket, 2, TextPiece(" there"), Finish("stop")), 6.5)
+        clock[0] = 108.0
+        stream.end(finished(ticket, 3))
+        await exchange.done()
+        return world
+
+    world = run(scenario())
+    assert world.metric("cortex_time_to_first_token_seconds_sum", model="demo") == pytest.approx(4.5)
+    assert world.metric("cortex_request_duration_seconds_sum", model="demo") == pytest.approx(8.0)
+    assert world.metric("cortex_tokens_per_second_sum", model="demo") == pytest.approx(3 / 3.5)

@@ -250,7 +250,7 @@ BAD = [
     ({"chat_template_kwargs": {"a": 10**30}}, "chat_template_kwargs"),
     ({"seed": 10**30}, "seed"),
     ({"n": 10**30}, "n"),
-    ({"user": 10**30}, None),
+    ({"user": 10**30}, "user"),
     ({"logit_bias": {"1": "x"}}, "logit_bias"),
     (
         {
@@ -259,7 +259,7 @@ BAD = [
         },
         "tool_choice.allowed_tools.mode",
     ),
-    ({"metadata": nested(40)}, None),
+    ({"metadata": nested(40)}, "metadata"),
 ]
 
 

@@ -28,7 +28,7 @@ from cortex.broker.view import View
 IS_DEEP = bool(os.environ.get("CORTEX_DEEP"))
 STATES = {
     "swap": 18_000,
-    "crashing": 25_000,
+    "crashing": 1_200,
     "hanging": 4_900,
     "lagging": 5_000,
     "spanning": 4_000,

@@ -23,7 +23,8 @@ pytestmark = pytest.mark.system
 SECONDS = 20
 CTRL_C = b"\x03"
 ON_A_TERMINAL = """
-import os, sys
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background is started with it ignored
 os.close(os.open(os.ttyname(0), os.O_RDWR))  # opened by the leader of a session, it controls it: Ctrl-C is a signal
 from cortex.broker.ctl.__main__ import main
 sys.exit(main())

@@ -28,7 +28,7 @@ LEAVING = replace(SWAP, name="leaving", first=FULL, arrivals=2, leaves=1, ready_
 """Clients leave whenever they like."""
 FAILING = replace(SWAP, name="failing", first=FULL, arrivals=2, failures=1, beats=1)
 """A load fails, and beats overtake what else a device has said."""
-CRASHING = replace(SWAP, name="crashing", first=FULL, arrivals=2, crashes=1, ready_first=True)
+CRASHING = replace(SWAP, name="crashing", first=FULL, arrivals=1, crashes=1, ready_first=True)
 """A device dies with whatever it has in hand, and comes back."""
 LAGGING = replace(SWAP, name="lagging", profiles=(A, C), arrivals=2, lags=1)
 """Time passes while messages are on their way: answers come late, or too late."""
@@ -105,7 +105,8 @@ SCENES = (
 DEEP = (
     replace(SWAP, name="deep swap", arrivals=4),
     replace(SWAP, name="deep leaving", arrivals=3, leaves=1),
-    replace(SWAP, name="deep crashing", arrivals=2, crashes=2),
+    replace(CRASHING, name="deep crashing", arrivals=2),
+    replace(SWAP, name="deeper crashing", arrivals=2, crashes=2),
     replace(SWAP, name="deep lagging", arrivals=2, leaves=1, lags=1),
     replace(SHARING, name="deep sharing", arrivals=3, failures=1, leaves=1),
     replace(SPANNING, name="deep spanning", arrivals=3, crashes=1),

@@ -43,9 +43,8 @@ class Restoring:
         drained = neuron.drained and not by_itself
         pins = self._pins(neuron)
         known = self.lost.get(neuron.name)
-        if (
-            known is not None and known.session == neuron.session
-        ):  # it was sent to restart: that drain was ours
+        # One that was sent to restart is noted already, and that drain was ours.
+        if known is not None and known.session == neuron.session:
             known.since = now
         elif pins or drained:
             self.lost[neuron.name] = Lost(neuron.session, now, pins, drained)

@@ -61,9 +61,8 @@ class Supervisor:
             processes = [child.process for child in self._children if child.process is not None]
             for process in processes:
                 process.terminate()
-            until = (
-                time.monotonic() + PATIENCE_S
-            )  # for all of them together: who is frozen takes no signal but the last
+            # For all of them together: who is frozen takes no signal but the last.
+            until = time.monotonic() + PATIENCE_S
             for process in processes:
                 end(process, max(0.0, until - time.monotonic()))
 

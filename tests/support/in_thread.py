@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from typing import Self
 
 
-class InThread:
+class InThread(ABC):
     """`run` sets `ready` once it can be talked to, and returns soon after `stop` is set."""
 
     def __init__(self) -> None:
@@ -23,5 +24,6 @@ class InThread:
         self.stop.set()
         self._thread.join(5)
 
+    @abstractmethod
     def run(self) -> None:
-        raise NotImplementedError
+        """What it does there."""

@@ -1,4 +1,4 @@
-"""What a choice has read and said, counted for penalties. Kept only for choices that ask for one."""
+"""What a choice has read and said, counted for penalties."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 
 
 class History:
-    """`prompt`: its tokens. Ids must be within the vocabulary. Costs nothing per token until it is asked."""
+    """`prompt`: its tokens. Ids must be within the vocabulary. A token costs one count until somebody asks."""
 
     __slots__ = ("_prompt", "_said", "_seen")
 

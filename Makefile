@@ -8,6 +8,8 @@ PYTHON ?= python3.11
 PIP := .venv/bin/python -m pip --disable-pip-version-check
 UV := .venv/bin/uv pip install -q --compile-bytecode --python .venv/bin/python -c constraints.txt
 PACKAGES := protocol broker edge neuron deploy
+# One more than there are cores, for a test that waits for real processes leaves its core to another; each may load torch.
+WORKERS := $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 8 ? cores + 1 : 8)))
 
 .PHONY: up setup test check format bench wheel clean
 up: .venv/ready
@@ -37,7 +39,7 @@ test: setup
 	  || echo "make test: no ss (iproute2) here, and it cannot be installed: one test is skipped" >&2
 	tests/support/install-prometheus \
 	  || echo "make test: no prometheus here, and it cannot be installed: its tests are skipped" >&2
-	OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n 2 --dist worksteal $(ARGS)
+	OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 check: setup
 	.venv/bin/ruff format --check .

@@ -7,7 +7,9 @@ then, and that a slot is given back on every way out. Does not know why it moves
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import attrgetter
 
 from cortex.broker.events import Effect, ToEdge, ToNeuron
 from cortex.broker.fleet import Edge, Neuron
@@ -17,6 +19,7 @@ from cortex.protocol import messages as m
 from cortex.protocol.faults import Fault
 from cortex.protocol.frames import Frame
 
+principal_of = attrgetter("submit.principal")
 REMEMBERED = 4096
 """Ended attempts whose late duplicates are recognised."""
 
@@ -271,21 +274,26 @@ class Requests:
             request.neuron.release(request.key, now)
             request.neuron = None
 
-    def check(self) -> None:
-        """Assert that every request is in exactly one place."""
-        assert self.submitted == len(self.live) + sum(self.ended.values()), "a request ended never or twice"
-        waiting = 0
-        principals: dict[str, int] = {}
-        for key, request in self.live.items():
-            neuron, principal = request.neuron, request.submit.principal
-            if request.state is State.WAITING:
-                waiting += 1
-                assert key in self.waiting, f"{key} waits in no queue"
-                assert neuron is None, f"{key} waits and holds a slot"
+    def check(self, neurons: Iterable[Neuron]) -> None:
+        """Assert that every request is in exactly one place, and its edge's."""
+        live, idle = self.live, State.WAITING
+        assert self.submitted == len(live) + sum(self.ended.values()), "a request ended never or twice"
+        waiting = set()
+        for key, request in live.items():
+            if request.neuron is None:
+                assert request.state is idle, f"{key} is {request.state} nowhere"
+                waiting.add(key)
             else:
-                assert neuron is not None, f"{key} is {request.state} nowhere"
-                assert key in neuron.assigned, f"{key} holds no slot"
+                assert request.state is not idle, f"{key} waits and holds a slot"
             assert key in request.edge.requests, f"{key} is not its edge's"
-            principals[principal] = principals.get(principal, 0) + 1
-        assert waiting == len(self.waiting), "a ghost waits"
-        assert principals == self.of_principal, "a principal is charged for requests that are not there"
+        assert self.waiting.everybody == waiting, "somebody waits in no queue, or a ghost waits"
+        held = 0
+        for neuron in neurons:
+            held += len(neuron.assigned)
+            for key in neuron.assigned:
+                assert live[key].neuron is neuron, f"{key} is held by a neuron it left"
+        assert held + len(waiting) == len(live), "a request is in no place or in two"
+        principals = list(map(principal_of, live.values()))
+        charged = {name: principals.count(name) for name in self.of_principal}
+        assert charged == self.of_principal, "a principal is charged for what is not there"
+        assert sum(charged.values()) == len(live), "somebody is not charged"

@@ -8,7 +8,7 @@ in seconds of the caller's clock; costs are in tokens.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, KeysView
 from dataclasses import dataclass
 from itertools import chain
 
@@ -50,6 +50,11 @@ class Waiting:
 
     def __contains__(self, key: object) -> bool:
         return key in self._waiters
+
+    @property
+    def everybody(self) -> KeysView[Key]:
+        """Who waits, for whatever model."""
+        return self._waiters.keys()
 
     def __repr__(self) -> str:
         queues = " ".join(f"{model}:{self.count(model)}" for model in self.models())

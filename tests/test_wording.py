@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted(path for part in ("broker", "edge", "neuron") for path in (ROOT / part).rglob("*.py"))
 PYTHON_WORDS = re.compile(r"\b(str|int|float|bool|dict|list|NoneType|None)\b")
+MAKERS = re.compile(r"\b(Fault|fault|_http_refusal)\(")
 HOLE = "…"
 """What stands for an expression inside a message."""
 
@@ -32,9 +33,12 @@ def names(assignment: ast.Assign) -> list[str]:
 
 def messages(path: Path) -> Iterator[tuple[int, str, str | None]]:
     """Line, message and field of every fault that a file makes."""
-    tree = ast.parse(path.read_text())
-    assigned = sorted((n for n in ast.walk(tree) if isinstance(n, ast.Assign)), key=lambda n: n.lineno)
-    for node in ast.walk(tree):
+    source = path.read_text()
+    if not MAKERS.search(source):
+        return
+    nodes = list(ast.walk(ast.parse(source)))
+    assigned = sorted((n for n in nodes if isinstance(n, ast.Assign)), key=lambda n: n.lineno)
+    for node in nodes:
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
             continue
         given = {keyword.arg: keyword.value for keyword in node.keywords}

@@ -7,6 +7,7 @@ about the training.
 import argparse
 import json
 import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -129,21 +130,40 @@ class Demo:
         model = AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32)
         return cls(model, AutoTokenizer.from_pretrained(directory))
 
+    def answers(
+        self,
+        conversations: Sequence[list[Message]],
+        tools: list[Tool] | None = None,
+        *,
+        thinking: bool = False,
+    ) -> list[str]:
+        """What the model writes next in each, greedily, marks of tool calls and thinking included."""
+        prompts = [
+            self.tokenizer.apply_chat_template(
+                messages, tools=tools, tokenize=False, add_generation_prompt=True, enable_thinking=thinking
+            )
+            for messages in conversations
+        ]
+        given = self.tokenizer(
+            prompts, return_tensors="pt", add_special_tokens=False, padding=True, padding_side="left"
+        )
+        with torch.inference_mode():
+            made = self.model.generate(**given, max_new_tokens=480, do_sample=False)
+        begin = given["input_ids"].shape[1]
+        return [self.tokenizer.decode(ids[begin:], skip_special_tokens=True) for ids in made]
+
     def answer(
         self, messages: list[Message], tools: list[Tool] | None = None, *, thinking: bool = False
     ) -> str:
-        """What the model writes next, greedily, marks of tool calls and thinking included."""
-        prompt = self.tokenizer.apply_chat_template(
-            messages, tools=tools, tokenize=False, add_generation_prompt=True, enable_thinking=thinking
-        )
-        given = self.tokenizer(prompt, return_tensors="pt", add_special_tokens=False)
-        with torch.inference_mode():
-            made = self.model.generate(**given, max_new_tokens=480, do_sample=False)
-        text: str = self.tokenizer.decode(made[0, given["input_ids"].shape[1] :], skip_special_tokens=True)
-        return text
+        """What the model writes next in one conversation."""
+        return self.answers([messages], tools, thinking=thinking)[0]
 
     def ask(self, question: str, tools: list[Tool] | None = None) -> str:
-        return self.answer([{"role": "user", "content": question}], tools)
+        return self.ask_all([question], tools)[0]
+
+    def ask_all(self, questions: Iterable[str], tools: list[Tool] | None = None) -> list[str]:
+        """An answer to each question, asked for itself."""
+        return self.answers([[{"role": "user", "content": question}] for question in questions], tools)
 
 
 def called(text: str) -> tuple[str, dict[str, Any]] | None:

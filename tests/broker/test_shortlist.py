@@ -10,7 +10,7 @@ from cortex.broker.placement import looks, plan
 from cortex.broker.shortlist import best
 from cortex.broker.view import Strategy
 
-SEEDS = 400
+SEEDS = 240
 
 
 def compare(fleet: Fleet) -> int:
@@ -44,7 +44,7 @@ def test_the_short_way_finds_what_the_long_way_finds(part: int) -> None:
 def test_among_full_devices_the_same_one_is_found(strategy: Strategy) -> None:
     """Devices full of models that differ in age, size, priority, price, copies and work."""
     evicting = 0
-    for seed in range(150):
+    for seed in range(100):
         fleet = draw_full(seed)
         view, wanted = fleet.view, fleet.profile("cold")
         view.policy.strategy = strategy

@@ -77,7 +77,7 @@ class KeepsTheSlotOfAFailure(Altered):
                 neuron.load[model] += 1
 
     def check(self) -> None:
-        self.requests.check()
+        self.requests.check(self.neurons.values())
 
 
 class ReturnsToTheBack(Altered):
@@ -88,7 +88,7 @@ class ReturnsToTheBack(Altered):
             request.number = self.submitted = self.submitted + 1
             super().put_back(request, now)
 
-        def check(self) -> None:
+        def check(self, *_: object) -> None:
             pass
 
 

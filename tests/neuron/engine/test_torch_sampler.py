@@ -92,15 +92,15 @@ RULES = {
 
 @pytest.mark.parametrize("name", RULES)
 def test_each_sampler_draws_as_a_plain_reference_says(name: str) -> None:
-    """Frequencies over 4,000 positions, with a prompt and words that were said before."""
+    """Frequencies over 2,000 positions, with a prompt and words that were said before."""
     logits = torch.tensor([0.3, 2.0, 1.1, 1.6, -0.4, 0.9, 0.0, 1.3])
     prompt, said = [1, 5, 5], [3, 3, 6]
     asked = rule(**RULES[name])
     wanted = reference(logits.tolist(), asked, prompt, said, 0)
-    found = drawn(4000, logits, History(prompt, said), **RULES[name])
+    found = drawn(2000, logits, History(prompt, said), **RULES[name])
     for share, probability in zip(found.tolist(), wanted, strict=True):
         assert share == pytest.approx(
-            probability, abs=4 * math.sqrt(probability * (1 - probability) / 4000) + 1e-9
+            probability, abs=4 * math.sqrt(probability * (1 - probability) / 2000) + 1e-9
         )
 
 

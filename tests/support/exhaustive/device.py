@@ -38,6 +38,10 @@ class Timers:
             self.due.append((self.now + delay, *args))
 
 
+FATE = Fate()
+"""What befalls loads: nothing but what the scene decides."""
+
+
 class Device:
     """One process after another, on one device."""
 
@@ -67,7 +71,7 @@ class Device:
             self.timers,  # type: ignore[arg-type]  # it only asks for the time and for what comes later
             index=self.index,
             budget=self.budget,
-            fate=Fate(),
+            fate=FATE,
             busy=self.in_hand,
             changed=self.changed,
         )

@@ -31,27 +31,31 @@ def _copy_list(one: list[Any], memo: Memo) -> list[Any]:
 
 
 def _copy_dict(one: dict[Any, Any], memo: Memo) -> dict[Any, Any]:
-    copied = memo[id(one)] = {
-        key: value if type(value) in ATOMS else clone(value, memo) for key, value in one.items()
-    }
+    copied = memo[id(one)] = one.copy()
+    for key, value in one.items():
+        if type(value) not in ATOMS:
+            copied[key] = clone(value, memo)
+    return copied
+
+
+def _copy_flat(one: Any, memo: Memo) -> Any:
+    """Of what holds names, keys and numbers only."""
+    copied = memo[id(one)] = one.copy()
     return copied
 
 
 def _copy_counter(one: Counter[Any], memo: Memo) -> Counter[Any]:
     copied: Counter[Any] = memo.setdefault(id(one), Counter.__new__(Counter))
-    dict.update(copied, one)
-    return copied
-
-
-def _copy_set(one: set[Any], memo: Memo) -> set[Any]:
-    copied = memo[id(one)] = set(one)  # of names and keys only
+    if one:
+        dict.update(copied, one)
     return copied
 
 
 def _copy_deque(one: deque[Any], memo: Memo) -> deque[Any]:
-    copied = memo[id(one)] = deque(
-        [item if type(item) in ATOMS else clone(item, memo) for item in one], one.maxlen
-    )
+    copied = memo[id(one)] = one.copy()
+    for index, item in enumerate(one):
+        if type(item) not in ATOMS:
+            copied[index] = clone(item, memo)
     return copied
 
 
@@ -67,33 +71,38 @@ def _copy_method(one: MethodType, memo: Memo) -> MethodType:
     return one if owner is one.__self__ else MethodType(one.__func__, owner)
 
 
+def _copy_plain(one: Any, memo: Memo) -> Any:
+    kind = type(one)
+    copied = memo[id(one)] = kind.__new__(kind)
+    for name, value in vars(one).items():
+        copied.__dict__[name] = value if type(value) in ATOMS else clone(value, memo)
+    return copied
+
+
 def _object_copier(kind: type) -> Copier:
-    """For a class with slots, or a plain one."""
-    new = kind.__new__
-    put = object.__setattr__
-
-    def copy_slots(one: Any, memo: Memo) -> Any:
-        copied = memo[id(one)] = new(kind)
-        for name in names:
-            value = getattr(one, name, UNSET)
-            if type(value) not in ATOMS:
-                value = clone(value, memo)
-            if value is not UNSET:
-                put(copied, name, value)
-        return copied
-
-    def copy_plain(one: Any, memo: Memo) -> Any:
-        copied = memo[id(one)] = new(kind)
-        for name, value in vars(one).items():
-            copied.__dict__[name] = value if type(value) in ATOMS else clone(value, memo)
-        return copied
-
+    """For a class with slots, or a plain one. Slots are copied by code written for their class, as dataclasses are."""
+    always: set[str] = set()
     if is_dataclass(kind):
         names = [one.name for one in fields(kind)]
-        return copy_slots
-    slots = [name for base in kind.__mro__ for name in getattr(base, "__slots__", ())]
-    names = [name for name in slots if not name.startswith("__")]
-    return copy_slots if names else copy_plain
+        always = {one.name for one in fields(kind) if one.init}
+    else:
+        slots = [name for base in kind.__mro__ for name in getattr(base, "__slots__", ())]
+        names = [name for name in slots if not name.startswith("__")]
+    if not names:
+        return _copy_plain
+    lines = ["def copy(one, memo):", "    copied = memo[id(one)] = new(kind)"]
+    for index, name in enumerate(names):
+        lines += [
+            f"    value = one.{name}" if name in always else f"    value = getattr(one, {name!r}, UNSET)",
+            f"    if type(value) in ATOMS: put_{index}(copied, value)",
+            f"    elif value is not UNSET: put_{index}(copied, clone(value, memo))",
+        ]
+    lines.append("    return copied")
+    scope = {"new": kind.__new__, "kind": kind, "ATOMS": ATOMS, "UNSET": UNSET, "clone": clone}
+    scope |= {f"put_{index}": getattr(kind, name).__set__ for index, name in enumerate(names)}
+    exec("\n".join(lines), scope)
+    copier: Copier = scope["copy"]
+    return copier
 
 
 ATOMS: set[type] = {
@@ -105,7 +114,7 @@ COPIERS: dict[type, Copier] = {
     list: _copy_list,
     dict: _copy_dict,
     Counter: _copy_counter,
-    set: _copy_set,
+    set: _copy_flat,
     deque: _copy_deque,
     tuple: _copy_tuple,
     MethodType: _copy_method,
@@ -141,11 +150,15 @@ class Memory:
         self._shared = list(shared)  # alive, so that the ids stay theirs
         self._places: list[tuple[Any, tuple[str, ...], Callable[[Any], Any]]] = []
         for one in standing:
-            names = [name for name in _attributes(one) if id(getattr(one, name)) not in self._memo]
+            names = [name for name in _attributes(one) if not self._stands(getattr(one, name))]
             if names:
-                names.append(names[0])  # a getter of one name would not answer a tuple
+                names += names[:1] * (len(names) == 1)  # a getter of one name would not answer a tuple
                 self._places.append((one, tuple(names), attrgetter(*names)))
         self._now: Moment | None = None
+
+    def _stands(self, value: Any) -> bool:
+        """Whether it is one of those that are not exchanged, or a method of one."""
+        return id(getattr(value, "__self__", value)) in self._memo
 
     def touch(self) -> None:
         """Something here is about to change."""

@@ -25,7 +25,7 @@ from cortex.broker.events import (
 from cortex.broker.view import Policy
 from cortex.broker.waiting import Key
 from cortex.protocol import messages as m
-from exhaustive.device import SLOTS, Device
+from exhaustive.device import FATE, SLOTS, Device
 from exhaustive.judge import Judge
 from exhaustive.memory import Memory, Moment
 
@@ -122,12 +122,13 @@ class World:
         core = [
             self, self.judge, self.left, broker, state, state.view, state.requests, state.requests.waiting,
             state.loads, broker.serving, broker.edgeside, broker.neuronside, broker.operations,
+            broker.restoring, broker.edgeside._listing,
         ]  # fmt: skip
         groups = [core, *([device, device.timers] for device in self.devices)]
         shared = [
             self.scene, self.devices, state.effects, state.decisions, state.catalogue, state.view.policy,
             state.view.profiles, state.dropped, state.view.known, *state.view.profiles.values(),
-            state.mesh, state.prefixes, state.view.usage, self._memories,
+            state.mesh, state.prefixes, state.view.usage, self._memories, FATE,
         ]  # fmt: skip
         for part in core:
             handlers = [value for name, value in _vars(part).items() if name in ("_handlers", "_pursue")]

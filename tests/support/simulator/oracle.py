@@ -165,9 +165,7 @@ class Oracle:
     def after(self, event: Event | None, effects: list[Effect]) -> None:
         self.events += 1
         self._broker.check()
-        words = ["tick" if event is None else _word(event)]
         for effect in effects:
-            words.append(type(effect.message).__name__)
             if isinstance(effect, ToNeuron):
                 self._sent_to_neuron(event, effect)
             elif isinstance(effect.message, Terminal):
@@ -177,7 +175,8 @@ class Oracle:
             or not isinstance(event, FromNeuron | FromEdge)
             or not isinstance(event.message, m.Heartbeat)
         ):
-            self.note(" ".join(words))
+            words = [type(effect.message).__name__ for effect in effects]
+            self.note(" ".join(["tick" if event is None else _word(event), *words]))
 
     def relayed(self, frame: Tokens, passes: bool) -> None:
         """S8: no token of a session that is not registered here, none to an edge that is not here.

@@ -148,7 +148,7 @@ def closed(model: str, neuron: Neuron, now: float) -> str:
     if neuron.stalled:
         return "the device makes no progress"
     if neuron.drained:
-        return "the device is drained"
+        return "the device is drained until cortex-ctl resume"
     if neuron.asked:
         return "another placement is being answered"
     held = neuron.models.get(model)

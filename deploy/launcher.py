@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from cortex.deploy.logfile import LogFile
-from cortex.protocol.kit.process import Restarts, end
+from cortex.protocol.kit.process import Restarts, end, ending
 from cortex.protocol.kit.signals import Stop
 
 CHECK_S = 0.1
@@ -74,7 +74,7 @@ class Launcher:
         while not is_ready():
             for role in self._roles.values():
                 if role.process is not None and (code := role.process.poll()) is not None:
-                    raise ChildFailedError(f"the {role.name} ended with exit code {code}{_end(role)}")
+                    raise ChildFailedError(f"the {role.name} {ending(code)}{_end(role)}")
             if time.monotonic() >= until:
                 raise ChildFailedError(f"not ready after {deadline_s:.0f} s{self._ends()}")
             select.select([stop], [], [], CHECK_S)
@@ -100,7 +100,7 @@ class Launcher:
             role.process = None
             pause = role.restarts.pause(code, now)
             role.retry_at = now + pause
-            print(f"cortex: the {role.name} ended with {code}; again in {pause:.1f} s", file=sys.stderr)
+            print(f"cortex: the {role.name} {ending(code)}; again in {pause:.1f} s", file=sys.stderr)
 
     def stop(self) -> None:
         """End every child, in the written order."""

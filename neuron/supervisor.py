@@ -18,7 +18,7 @@ import msgspec
 
 from cortex.neuron.config import NeuronSettings
 from cortex.neuron.discover import devices
-from cortex.protocol.kit.process import Restarts, end
+from cortex.protocol.kit.process import Restarts, end, ending
 from cortex.protocol.kit.signals import Stop
 from cortex.protocol.values import Device
 
@@ -78,9 +78,7 @@ class Supervisor:
         child.process = None
         pause = child.restarts.pause(code, now)
         child.retry_at = now + pause
-        log.warning(
-            "%s-%d ended with %d; again in %.1f s", child.device.kind, child.device.index, code, pause
-        )
+        log.warning("%s-%d %s; again in %.1f s", child.device.kind, child.device.index, ending(code), pause)
 
     def _start(self, device: Device) -> subprocess.Popen[bytes]:
         spec = {"settings": self._settings, "device": device, "parent": os.getpid()}

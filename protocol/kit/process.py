@@ -36,6 +36,16 @@ def end(child: subprocess.Popen[bytes], patience_s: float) -> int:
         return child.wait()
 
 
+def ending(code: int) -> str:
+    """How a child ended, in words, by the exit code that `Popen` gives."""
+    if code >= 0:
+        return f"ended with exit code {code}"
+    try:
+        return f"was ended by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was ended by signal {-code}"
+
+
 @dataclass(slots=True)
 class Restarts:
     """How soon may a device process be started again? Pure arithmetic over `now`."""

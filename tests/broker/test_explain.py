@@ -228,7 +228,7 @@ def test_who_waits_for_a_drained_device_is_told_so() -> None:
     told = explained(fleet, "m")
     assert told.verdict == "wait"
     assert told.reason == (
-        "no device has room that may be given to it (a/sim-0, b/sim-0: the device is drained)"
+        "no device has room that may be given to it (a/sim-0, b/sim-0: the device is drained until cortex-ctl resume)"
     )
 
 
@@ -239,7 +239,9 @@ def test_of_many_devices_a_few_are_named() -> None:
         fleet.card(f"h{number}")
     for neuron in fleet.broker.neurons.values():
         neuron.drained = True
-    assert explained(fleet, "m").reason.endswith("h3/sim-0: the device is drained; 5 more)")
+    assert explained(fleet, "m").reason.endswith(
+        "h3/sim-0: the device is drained until cortex-ctl resume; 5 more)"
+    )
 
 
 def test_a_wait_is_estimated_from_how_long_requests_take() -> None:

@@ -103,7 +103,7 @@ def test_a_device_that_is_closed_for_now_says_why() -> None:
     assert [fleet.reason("m", card) for card in (starting, stalled, drained, asked, holding, shut)] == [
         "the device is starting",
         "the device makes no progress",
-        "the device is drained",
+        "the device is drained until cortex-ctl resume",
         "another placement is being answered",
         "it is draining here",
         "its last placement here was refused or failed",

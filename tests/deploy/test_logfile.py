@@ -17,7 +17,7 @@ def test_warnings_are_told_once_as_the_log_writes_them(
     try:
         log = logs.set_up("neuron", "info")
         log.info("a device joins")
-        log.warning("cpu-0 ended with -9; again in 0.5 s")
+        log.warning("cpu-0 was ended by SIGKILL; again in 0.5 s")
     finally:
         logging.getLogger().handlers[:] = before
     file = tmp_path / "neuron.log"
@@ -25,7 +25,7 @@ def test_warnings_are_told_once_as_the_log_writes_them(
     read = LogFile(file)
     [told] = read.warnings()
     assert told.startswith("neuron[")
-    assert told.endswith("] cpu-0 ended with -9; again in 0.5 s")
+    assert told.endswith("] cpu-0 was ended by SIGKILL; again in 0.5 s")
     assert read.warnings() == []
 
 

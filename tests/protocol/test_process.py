@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from cortex.protocol.kit import log
-from cortex.protocol.kit.process import LONGEST_PAUSE, POISONED, Restarts, die_with_parent, end
+from cortex.protocol.kit.process import LONGEST_PAUSE, POISONED, Restarts, die_with_parent, end, ending
 
 READY = "import signal, sys; {}; print('ready', flush=True); signal.pause()"
 IGNORE = "signal.signal(signal.SIGTERM, signal.SIG_IGN)"
@@ -30,6 +30,20 @@ def test_a_child_is_asked_before_it_is_killed() -> None:
     deaf = child(READY.format(IGNORE))
     assert end(deaf, 0.05) == -9
     assert end(deaf, 0.0) == -9
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (1, "ended with exit code 1"),
+        (0, "ended with exit code 0"),
+        (-9, "was ended by SIGKILL"),
+        (-60, "was ended by signal 60"),
+    ],
+)
+def test_how_a_child_ended_is_told_in_words(code: int, words: str) -> None:
+    """A signal has a name; nobody has to know what -9 means."""
+    assert ending(code) == words
 
 
 def test_an_orphan_leaves_at_once() -> None:

@@ -50,8 +50,11 @@ HTTP_CODES: dict[int, str] = {
     408: "request_timeout",
     411: "length_required",
     413: "request_too_large",
+    414: "uri_too_long",
     415: "unsupported_media_type",
     426: "upgrade_required",
+    431: "headers_too_large",
+    501: "not_implemented",
 }
 
 

@@ -1,8 +1,8 @@
 """gunicorn in this process: an application object instead of a command line, and what its asgi worker lacks.
 
 The worker has no deadline for headers, does not enforce its connection limit, waits the whole grace for idle
-connections and lowers the listen backlog to 100. The two subclasses below cure that. They touch private names, so
-the version is pinned and `self_test` refuses to start with any other; the system tests run over real sockets.
+connections and lowers the listen backlog to 100. Its parser's refusals are plain text, and one of its errors
+is no answer at all. The two subclasses below cure that. They touch private names, so the version is pinned and `self_test` refuses to start with any other; the system tests run over real sockets.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import gc
 import logging
 import os
 import signal
+from collections.abc import Iterable
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from prometheus_client import CollectorRegistry, multiprocess
 
 from cortex.edge.app import Edge, create_app
 from cortex.edge.config import Gateway
+from cortex.edge.errors import JSON_TYPE, http_envelope
 from cortex.edge.link import FleetLink
 from cortex.edge.metrics import Metrics
 from cortex.protocol.kit import log as logs
@@ -65,6 +68,31 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn is untyped
         """Close it unless a request is being served."""
         if self._awaiting_request and not self._closed:
             self._keepalive_timeout()
+
+    def _send_error_response(
+        self, status: int, message: str, extra_headers: Iterable[tuple[str, str]] = ()
+    ) -> None:
+        """What is no HTTP is refused in the shape of every other error. The connection ends here."""
+        is_ours = status == HTTPStatus.INTERNAL_SERVER_ERROR
+        text = "The server failed." if is_ours else f"The request is not valid HTTP: {message.rstrip('.')}."
+        body = http_envelope(status, text)
+        fields = (
+            ("content-type", JSON_TYPE),
+            ("content-length", str(len(body))),
+            *extra_headers,
+            ("connection", "close"),
+        )
+        lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", *(f"{k}: {v}" for k, v in fields)]
+        self._safe_write("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
+
+    def _feed_callback_parser(self, data: bytes) -> bool:
+        """A length of more digits than Python reads is an error that the parser does not know."""
+        try:
+            return bool(super()._feed_callback_parser(data))
+        except ValueError:
+            self._send_error_response(400, "a number in its head is not one")
+            self._close_transport()
+            return False
 
     def _build_http_scope(self, request: Any, sockname: Any, peername: Any) -> dict[str, Any]:
         scope: dict[str, Any] = super()._build_http_scope(request, sockname, peername)
@@ -191,7 +219,19 @@ def self_test() -> None:
                 gasgi.ASGIWorker,
                 ("handle_exit_signal", "handle_quit_signal", "init_process", "_serve", "_shutdown"),
             ),
-            (ASGIProtocol, ("connection_made", "connection_lost", "_build_http_scope", "_keepalive_timeout")),
+            (
+                ASGIProtocol,
+                (
+                    "connection_made",
+                    "connection_lost",
+                    "_build_http_scope",
+                    "_keepalive_timeout",
+                    "_send_error_response",
+                    "_feed_callback_parser",
+                    "_safe_write",
+                    "_close_transport",
+                ),
+            ),
         )
         for name in names
         if not hasattr(owner, name)

@@ -24,10 +24,14 @@ class HealthResource:
         """The process answers. Never depends on another one."""
         self._answer(resp, 200, {"status": "ok"})
 
+    on_head_live = on_get_live
+
     async def on_get_ready(self, _req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """200 when a broker is known, and a model that is loaded or can be loaded on demand."""
         waiting = self._waiting_for()
         self._answer(resp, 503 if waiting else 200, {"status": waiting or "ready"})
+
+    on_head_ready = on_get_ready
 
     async def on_get(self, _req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """The fleet in short."""
@@ -41,6 +45,8 @@ class HealthResource:
             "models": {"known": len(catalogue.entries), "loaded": catalogue.loaded},
         }
         self._answer(resp, 200, summary)
+
+    on_head = on_get
 
     def _waiting_for(self) -> str:
         catalogue = self._link.catalogue

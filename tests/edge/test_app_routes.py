@@ -26,6 +26,8 @@ def test_health_tells_the_truth():
         assert (await world.get("/readyz")).status == 503
         assert (await world.get("/health")).json["status"] == "degraded"
         assert (await world.get("/", "HEAD")).status == 200
+        probed = [(await world.get(path, "HEAD")).status for path in ("/livez", "/readyz", "/health")]
+        assert probed == [200, 503, 200]
 
     run(scenario())
 

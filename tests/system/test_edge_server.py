@@ -134,7 +134,7 @@ def test_the_official_client(shared):
         assert busy.value.response.headers["retry-after"] == "3"
 
 
-def test_a_disconnect_cancels_within_250_ms(shared):
+def test_a_disconnect_cancels_at_once(shared):
     """The device is free again as soon as the client has gone."""
     shared.broker.seen.cancels.clear()
     with shared.connect() as connection:
@@ -229,6 +229,28 @@ def test_the_backlog_is_as_set(shared):
     found = subprocess.run(["ss", "-ltn"], capture_output=True, text=True, check=True).stdout
     line = next(line for line in found.splitlines() if f":{shared.port} " in line)
     assert int(line.split()[2]) > 100
+
+
+NO_HTTP = {
+    "a chunk without a size": (400, b"Transfer-Encoding: chunked\r\n\r\nZZ\r\nabc\r\n"),
+    "two lengths": (400, b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef"),
+    "a length of 5,000 digits": (400, b"Content-Length: " + b"9" * 5000 + b"\r\n\r\n{}"),
+    "a field too large": (431, b"X-A: " + b"a" * 20_000 + b"\r\n\r\n"),
+    "a field without a colon": (400, b"nonsense\r\n\r\n"),
+}
+
+
+@pytest.mark.parametrize(("status", "rest"), NO_HTTP.values(), ids=NO_HTTP)
+def test_what_is_no_http_is_refused_like_anything_else(shared, status, rest):
+    """One error object in OpenAI's shape, then the end of the connection; the worker serves on."""
+    with shared.connect() as connection:
+        connection.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\n" + rest)
+        head, _, body = closed_within(connection, 5).partition(b"\r\n\r\n")
+    assert int(head.split()[1]) == status
+    error = json.loads(body)["error"]
+    assert error["type"] == "invalid_request_error"
+    assert error["message"].startswith("The request is not valid HTTP: ")
+    assert httpx.get(f"{shared.url}/livez").status_code == 200
 
 
 @pytest.mark.parametrize(("number", "least"), [(signal.SIGTERM, 0.8), (signal.SIGINT, 0)])

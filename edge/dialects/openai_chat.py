@@ -42,6 +42,7 @@ MAX_STOPS = 16
 MAX_CHOICES = 4
 MAX_NAME = 128
 MAX_BIASES = 1024
+MAX_LIKELIEST = 20
 MAX_OUTPUT = 2**31 - 1
 SEED_MASK = 2**63 - 1
 
@@ -94,8 +95,6 @@ def _refuse_impossible(body: Body) -> None:
         raise unsupported("functions", "is an old form; send tools instead")
     if body.modalities is not None and "audio" in body.modalities:
         raise unsupported("modalities", "cannot include audio here; ask for text alone")
-    if body.logprobs or body.top_logprobs:
-        raise unsupported("logprobs", "are not available here; leave them out")
 
 
 # ── messages ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -297,7 +296,16 @@ def _sampling(body: Body, seed: int) -> Sampling:
         min_tokens=min(least, MAX_OUTPUT),
         ignore_eos=bool(body.ignore_eos),
         n=_whole(body.n, "n", 1, MAX_CHOICES) or 1,
+        logprobs=_logprobs(body),
     )
+
+
+def _logprobs(body: Body) -> int | None:
+    """How many of the likeliest tokens are told with each; None: not even the token's own probability."""
+    likeliest = _whole(body.top_logprobs, "top_logprobs", 0, MAX_LIKELIEST) or 0
+    if likeliest and not body.logprobs:
+        raise invalid("top_logprobs", "requires logprobs; set logprobs to true")
+    return likeliest if body.logprobs else None
 
 
 def _logit_bias(bias: dict[str, float] | None) -> dict[str, float] | None:

@@ -15,6 +15,8 @@ from cortex.protocol.deltas import (
     Delta,
     Finish,
     ReasoningPiece,
+    Score,
+    Scores,
     TextPiece,
     ToolArguments,
     ToolStart,
@@ -23,6 +25,9 @@ from cortex.protocol.faults import Fault
 from cortex.protocol.values import Usage
 
 DONE = b"data: [DONE]\n\n"
+
+LEAST_LOGPROB = -9999.0
+"""What OpenAI says in place of minus infinity, for which JSON has no word."""
 
 _END = b"}]}\n\n"
 _OPEN = b'},"finish_reason":null' + _END
@@ -45,6 +50,23 @@ def usage_of(usage: Usage) -> dict[str, object]:
         "prompt_tokens_details": {"cached_tokens": usage.cached},
         "completion_tokens_details": {"reasoning_tokens": usage.reasoning},
     }
+
+
+def logprobs_of(scores: list[Score]) -> dict[str, object]:
+    """The logprobs object of some tokens. A token's text may be part of a character: its bytes are what counts."""
+    content = [
+        {
+            **_rated(score.token, score.logprob),
+            "top_logprobs": [_rated(token, logprob) for token, logprob in score.likeliest],
+        }
+        for score in scores
+    ]
+    return {"content": content, "refusal": None}
+
+
+def _rated(token: bytes, logprob: float) -> dict[str, object]:
+    text = token.decode("utf-8", "replace")
+    return {"token": text, "logprob": max(logprob, LEAST_LOGPROB), "bytes": list(token)}
 
 
 class ChatStream:
@@ -71,6 +93,9 @@ class ChatStream:
         choice = delta.choice
         if len(pieces) == 1 and type(pieces[0]) is TextPiece:
             return self._text[choice] + _encode(pieces[0].text) + _OPEN
+        if len(pieces) > 1 and type(pieces[0]) is Scores and type(pieces[1]) is TextPiece:
+            text = self._text[choice] + _encode(pieces[1].text)
+            return self._scored(text, pieces[0]) + b"".join(self._piece(choice, one) for one in pieces[2:])
         return b"".join([self._piece(choice, piece) for piece in pieces])
 
     def _piece(self, choice: int, piece: object) -> bytes:
@@ -87,9 +112,14 @@ class ChatStream:
                 return self._call(
                     choice, {"index": index, "id": id_, "type": "function", "function": function}
                 )
+            case Scores():  # the text of these tokens is held back for now
+                return self._scored(self._delta[choice], piece)
             case Finish(reason=reason):
                 return self._finish(choice, reason)
         return b""
+
+    def _scored(self, begun: bytes, piece: Scores) -> bytes:
+        return begun + b'},"logprobs":' + _encode(logprobs_of(piece.scores)) + b',"finish_reason":null' + _END
 
     def _call(self, choice: int, call: dict[str, object]) -> bytes:
         return self._delta[choice] + b'"tool_calls":[' + _encode(call) + b"]" + _OPEN
@@ -118,6 +148,7 @@ class _Choice(Struct):
     text: list[str] = field(default_factory=list)
     reasoning: list[str] = field(default_factory=list)
     calls: dict[int, tuple[str, str, list[str]]] = field(default_factory=dict)
+    scores: list[Score] = field(default_factory=list)
     reason: str = "stop"
 
     def body(self, index: int) -> dict[str, object]:
@@ -135,7 +166,8 @@ class _Choice(Struct):
                 for id_, name, arguments in self.calls.values()
             ]
         reason = reason_of(self.reason, len(self.calls))
-        return {"index": index, "message": message, "logprobs": None, "finish_reason": reason}
+        logprobs = logprobs_of(self.scores) if self.scores else None
+        return {"index": index, "message": message, "logprobs": logprobs, "finish_reason": reason}
 
 
 class ChatCollector:
@@ -159,6 +191,8 @@ class ChatCollector:
                 case ToolArguments(index=index, text=text):
                     if index in choice.calls:
                         choice.calls[index][2].append(text)
+                case Scores(scores=scores):
+                    choice.scores += scores
                 case Finish(reason=reason):
                     choice.reason = reason
 

@@ -23,7 +23,7 @@ from cortex.edge.metrics import Metrics, Record
 from cortex.edge.stream import Stream
 from cortex.edge.waiting import Waiting
 from cortex.protocol.codec import WireError, encode_request
-from cortex.protocol.deltas import Delta, Finish, ToolEnd
+from cortex.protocol.deltas import Delta, Finish, Scores, ToolEnd
 from cortex.protocol.faults import Code, Fault, FaultError, fault
 from cortex.protocol.messages import Accepted, Finished, Loading, Queued
 from cortex.protocol.request import Chat
@@ -191,7 +191,7 @@ def _id(stream: Stream) -> str:
 
 def has_content(delta: Delta) -> bool:
     """Whether a client sees something of it: text, reasoning or a tool call."""
-    return any(not isinstance(piece, Finish | ToolEnd) for piece in delta.pieces)
+    return any(not isinstance(piece, Finish | Scores | ToolEnd) for piece in delta.pieces)
 
 
 def require_json(req: falcon.asgi.Request) -> None:

@@ -59,6 +59,13 @@ def test_null_means_absent_everywhere():
     assert parse(body(**dict.fromkeys(names))) == parse(body())
 
 
+def test_log_probabilities_are_asked_for_in_two_fields():
+    """One says whether, the other how many of the likeliest beside."""
+    asked = [{}, {"logprobs": False}, {"logprobs": True}, {"logprobs": True, "top_logprobs": 5}]
+    assert [chat(**one).sampling.logprobs for one in asked] == [None, None, 0, 5]
+    assert chat(top_logprobs=0).sampling.logprobs is None
+
+
 def test_unknown_fields_are_ignored():
     """What clients add beyond the interface does no harm."""
     assert chat(prompt_cache_key="x", metadata={"a": {"b": [1]}}, verbosity="low") == chat()
@@ -224,7 +231,10 @@ BAD = [
     ({"stop": ["a"] * 17}, "stop"),
     ({"stop": [""]}, "stop"),
     ({"stop": ""}, "stop"),
-    ({"logprobs": True}, "logprobs"),
+    ({"logprobs": True, "top_logprobs": 21}, "top_logprobs"),
+    ({"logprobs": True, "top_logprobs": -1}, "top_logprobs"),
+    ({"top_logprobs": 2}, "top_logprobs"),
+    ({"logprobs": False, "top_logprobs": 2}, "top_logprobs"),
     ({"modalities": ["text", "audio"]}, "modalities"),
     ({"functions": [{"name": "f"}]}, "functions"),
     ({"tools": [TOOL, TOOL]}, "tools[1].function.name"),

@@ -7,7 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cortex.edge.dialects.openai_chat_reply import ChatCollector, ChatStream
-from cortex.protocol.deltas import Delta, Finish, ReasoningPiece, TextPiece, ToolArguments, ToolEnd, ToolStart
+from cortex.protocol.deltas import (
+    Delta,
+    Finish,
+    ReasoningPiece,
+    Score,
+    Scores,
+    TextPiece,
+    ToolArguments,
+    ToolEnd,
+    ToolStart,
+)
 from cortex.protocol.faults import Code, Fault
 from cortex.protocol.values import Usage
 
@@ -178,3 +188,28 @@ def test_stream_and_body_say_the_same(pieces, cuts):
     calls = [(c["id"], c["function"]["arguments"]) for c in choice["message"].get("tool_calls", ())]
     assert [(c["id"], c["arguments"]) for c in message["tool_calls"].values()] == calls
     assert reason == choice["finish_reason"]
+
+
+RATED = [
+    delta(Scores([Score(b"h", -0.5, [(b"h", -0.5), (b"\xc3", -1.0)])])),
+    delta(Scores([Score("é".encode(), float("-inf"))]), TextPiece("hé")),
+    delta(Finish("stop")),
+]
+
+
+def test_log_probabilities_go_with_their_tokens():
+    """In the event of the text where there is one; bytes for parts of a character; a number for what cannot be."""
+    _, early, late, finish, _ = streamed(RATED)
+    assert early["choices"][0]["delta"] == {}
+    [first] = early["choices"][0]["logprobs"]["content"]
+    assert (first["token"], first["logprob"], first["bytes"]) == ("h", -0.5, [104])
+    assert [(one["token"], one["bytes"]) for one in first["top_logprobs"]] == [
+        ("h", [104]),
+        ("\ufffd", [195]),
+    ]
+    assert late["choices"][0]["delta"] == {"content": "hé"}
+    [second] = late["choices"][0]["logprobs"]["content"]
+    assert (second["token"], second["logprob"], second["top_logprobs"]) == ("é", -9999.0, [])
+    assert "logprobs" not in finish["choices"][0]
+    assert collected(RATED)["choices"][0]["logprobs"]["content"] == [first, second]
+    assert collected([delta(TextPiece("x"))])["choices"][0]["logprobs"] is None

@@ -73,6 +73,7 @@ class BrokerApp:
         self._metrics = metrics
         self._next_metrics = 0.0
         self._next_tick = 0.0
+        self._logged = 0
 
         for endpoint in endpoints.bound:
             check_bind(endpoint, insecure_open=insecure_open)
@@ -145,11 +146,18 @@ class BrokerApp:
         self._perform(self.core.tick(now), now)
         self._peers.tick(now)
         self._operators.tick(now)
+        self._log_decisions()
         due = self.core.next_deadline()
         self._next_tick = now + (TICK_S if due is None else min(TICK_S, max(0.001, due - now)))
         if self._metrics is not None and now >= self._next_metrics:
             self._next_metrics = now + METRICS_S
             self._metrics.observe(self.core)
+
+    def _log_decisions(self) -> None:
+        """What `cortex-ctl events` tells stands in the log too, which outlives this process."""
+        for entry in self.core.state.decisions.since(self._logged):
+            log.info("%s %s%s", entry.what, entry.subject, f": {entry.reason}" if entry.reason else "")
+        self._logged = self.core.state.decisions.last
 
     def _probe_neurons(self, now: float) -> None:
         """Find out who has gone: what is sent changes nothing for one that lives."""

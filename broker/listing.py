@@ -29,7 +29,7 @@ class Listing:
     def entries(self, view: View) -> tuple[CatalogueEntry, ...]:
         """Every model that is written in the catalogue or was ever held, and where it is now, by name."""
         topology = tuple(
-            (neuron.name, neuron.device.memory_bytes, neuron.device.budget_bytes)
+            (neuron.name, neuron.device.memory_bytes, neuron.device.budget_bytes, neuron.drained)
             for neuron in view.neurons.values()
         )
         before = self._lines if topology == self._topology else {}
@@ -79,9 +79,11 @@ def _entry(view: View, name: str) -> CatalogueEntry:
 
 
 def feasible_on(view: View, name: str) -> tuple[str, ...]:
-    """Hosts that are able to hold the model, and those that hold it as they are."""
-    hot = {one.node for one in view.holders.get(name, {}).values() if one.models[name].state == "hot"}
-    return tuple(sorted(hot | able_hosts(view.profile(name), view.neurons.values())))
+    """Hosts that are able to hold the model, and those that hold it as they are; none that an operator drained."""
+    holders = view.holders.get(name, {}).values()
+    hot = {one.node for one in holders if one.models[name].state == "hot" and not one.drained}
+    neurons = [neuron for neuron in view.neurons.values() if not neuron.drained]
+    return tuple(sorted(hot | able_hosts(view.profile(name), neurons)))
 
 
 def _word(neuron: Neuron, model: Model) -> str:

@@ -39,6 +39,8 @@ class ModelsResource:
         resp.content_type = JSON_TYPE
         resp.data = msgspec.json.encode({"object": "list", "data": models})
 
+    on_head = on_get
+
     async def on_get_one(self, req: falcon.asgi.Request, resp: falcon.asgi.Response, model_id: str) -> None:
         """One model, by any name that a request may use."""
         req.context.model = self._link.catalogue.label(model_id)

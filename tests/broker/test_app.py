@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -114,6 +115,15 @@ def test_a_request_goes_to_the_neuron_and_its_answer_comes_back(rig: Rig) -> Non
     seen = [rig.receive(rig.edge) for _ in range(3)]
     assert [type(message).__name__ for _, message in seen] == ["Accepted", "Deltas", "Finished"]
     assert {session for session, _ in seen} == {NEURON_SESSION}
+
+
+def test_what_is_decided_stands_in_the_log(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    """Once each, as `cortex-ctl events` tells it: the log outlives the process."""
+    with caplog.at_level(logging.INFO, "cortex.broker"):
+        rig.join()
+        rig.turn_until(lambda: any("neuron joined n/sim-0" in line for line in caplog.messages))
+        rig.turn_until(lambda: rig.core.state.decisions.last == rig.app._logged)
+    assert len([line for line in caplog.messages if "n/sim-0" in line]) == rig.core.state.decisions.last
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,19 @@ def test_the_smallest_context_is_promised() -> None:
     assert (found.context, found.max_output, found.capabilities) == (2048, 512, ("tools",))
 
 
+def test_what_stands_on_drained_devices_alone_cannot_be_served() -> None:
+    """An edge behind which everything is drained says so to its load balancer; resumed, all is as it was."""
+    fleet = Fleet(profile("m", vram_mb=1000))
+    card = Card("a")
+    card.hold("m")
+    card.drained = True
+    fleet.join_card(card)
+    assert entry(fleet, "m").feasible_on == ()
+    card.drained = False
+    fleet.repeat(card)
+    assert entry(fleet, "m").feasible_on == ("a",)
+
+
 def test_edges_hear_of_a_change_once_and_of_nothing_else() -> None:
     """A list goes to each edge when it changed; a device that says the same again changes nothing."""
     fleet = Fleet(profile("m"))

@@ -88,6 +88,16 @@ def test_the_first_run_answers_a_question_and_stops_on_ctrl_c(up: Up) -> None:
     [call] = called.choices[0].message.tool_calls
     assert (call.function.name, json.loads(call.function.arguments)) == ("get_weather", {"city": "Lisbon"})
     assert called.choices[0].finish_reason == "tool_calls"
+    counted = client.chat.completions.create(
+        model="cortex-demo",
+        messages=[{"role": "user", "content": "count from 2 to 6"}],
+        temperature=0,
+        logprobs=True,
+        top_logprobs=2,
+    )
+    rated = counted.choices[0].logprobs.content
+    assert b"".join(bytes(one.bytes) for one in rated).decode() == counted.choices[0].message.content
+    assert all(one.token == one.top_logprobs[0].token and one.logprob <= 0 for one in rated)
     status = cortex("status", "--data", str(up.data), "--json", stdout=subprocess.PIPE)
     report = json.loads(status.communicate()[0])
     assert report["neurons"][0]["models"][0]["id"] == "cortex-demo"

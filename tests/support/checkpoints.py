@@ -60,7 +60,10 @@ def tokenizer() -> PreTrainedTokenizerFast:
 
 
 def save(directory: Path, family: str = "qwen3", *, context: int = 512, layers: int = 2) -> Path:
-    """Write a checkpoint. `family` is qwen3, llama, or mistral, which attends to the last 24 positions only."""
+    """Write a checkpoint. `family` is qwen3, llama, or mistral, which attends to the last 24 positions only.
+
+    "wide" is a Qwen3 whose linear layers are large enough to be packed.
+    """
     wrapped = tokenizer()
     shape = {
         "vocab_size": len(wrapped) + 5,
@@ -77,13 +80,16 @@ def save(directory: Path, family: str = "qwen3", *, context: int = 512, layers: 
         # Small random weights repeat one token for ever; these wander, so that a wrong key or position shows.
         "initializer_range": 0.25,
     }
+    if family == "wide":
+        shape |= {"hidden_size": 512, "intermediate_size": 1024, "head_dim": 128, "initializer_range": 0.1}
     torch.manual_seed(7)
     model = {
+        "wide": lambda: Qwen3ForCausalLM(Qwen3Config(**shape, tie_word_embeddings=True)),
         "qwen3": lambda: Qwen3ForCausalLM(Qwen3Config(**shape)),
         "llama": lambda: LlamaForCausalLM(LlamaConfig(**shape, tie_word_embeddings=True)),
         "mistral": lambda: MistralForCausalLM(MistralConfig(**shape, sliding_window=24)),
     }[family]()
-    if family != "qwen3":
+    if family in ("llama", "mistral"):
         with torch.no_grad():
             # Without Qwen3's norms such weights attend to a single position, and hardly any mistake would show.
             for layer in model.model.layers:

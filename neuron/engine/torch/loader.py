@@ -19,6 +19,7 @@ from cortex.neuron.config import ModelSettings
 from cortex.neuron.engine.base import LoadAdvanced
 from cortex.neuron.engine.torch import attention, files
 from cortex.neuron.engine.torch.cache import LayerShape
+from cortex.neuron.engine.torch.linear import pack
 from cortex.neuron.engine.torch.sampler import Defaults
 from cortex.neuron.engine.torch.vocabulary import Vocabulary
 from cortex.protocol.faults import Code, FaultError, fault
@@ -79,6 +80,9 @@ def _load(settings: ModelSettings, device: torch.device, tell: Tell) -> Loaded:
     tell(LoadAdvanced(settings.id, 70, detail="moving the weights to the device"))
     model.to(device).eval()
     size = model.get_memory_footprint()
+    if device.type == "cpu":
+        with torch.inference_mode():
+            size += pack(model, dtype)
     tell(LoadAdvanced(settings.id, 90, size, "reading the tokenizer"))
     tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=False, local_files_only=True)
     config = model.config.get_text_config()

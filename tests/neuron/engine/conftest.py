@@ -32,7 +32,12 @@ def started(directory: Callable[[str], Path]) -> Iterator[Callable[..., TorchEng
         key = (family, slots, chunk, context)
         if key not in made:
             settings = ModelSettings(
-                id="m", source=str(directory(family)), slots=slots, chunk=chunk, context=context
+                id="m",
+                source=str(directory(family)),
+                slots=slots,
+                chunk=chunk,
+                context=context,
+                dtype="float32",
             )
             made[key] = holding(settings)
         return made[key]

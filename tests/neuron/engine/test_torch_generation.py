@@ -45,7 +45,7 @@ def reference(directory: Callable[[str], Path]) -> Callable[..., list[int]]:
     return generate
 
 
-@pytest.mark.parametrize("family", ["qwen3", "llama", "mistral"])
+@pytest.mark.parametrize("family", ["qwen3", "llama", "mistral", "wide"])
 def test_alone_equals_generate(drive: Driving, reference, family) -> None:
     """Alone, with its prompt in chunks of seven, a request gets what `generate` gives."""
     heard = drive(family, chunk=7).run(greedy(prompt(50)))
@@ -53,7 +53,7 @@ def test_alone_equals_generate(drive: Driving, reference, family) -> None:
     assert heard.finish().reason == "length"
 
 
-@pytest.mark.parametrize("family", ["qwen3", "mistral"])
+@pytest.mark.parametrize("family", ["qwen3", "mistral", "wide"])
 def test_mixed_batch_equals_generate(drive: Driving, reference, family) -> None:
     """Ragged prompts that join while others decode, prefilled five tokens at a time, do not touch one another."""
     driven = drive(family, slots=6, chunk=5)

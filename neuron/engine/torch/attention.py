@@ -7,6 +7,7 @@ argument `cortex_batch`, which models hand down to their layers; there is no mod
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,12 +37,82 @@ class Segment:
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """What one forward works on."""
+class Together:
+    """Segments of one token whose slots have one capacity: one attention over their rows serves them all.
 
-    cache: SlotCache
-    segments: tuple[Segment, ...]
+    Tensors that every layer needs are made once: indices [n], and per window a mask [n, 1, 1, longest] to be added.
+    """
+
+    def __init__(
+        self, cache: SlotCache, capacity: int, segments: list[Segment], device: torch.device
+    ) -> None:
+        segments = sorted(segments, key=lambda one: cache.place(one.slot).row)
+        rows = [cache.place(one.slot).row for one in segments]
+        self._capacity = capacity
+        self._cache = cache
+        self._device = device
+        self._lengths = [one.start + 1 for one in segments]
+        self._longest = max(self._lengths)
+        self._all = len(rows) if rows == list(range(len(rows))) else 0
+        """The first so many rows are just these, so that they need no gathering."""
+        self._rows = torch.tensor(rows, device=device)
+        self._positions = torch.tensor([one.start for one in segments], device=device)
+        self.offsets = torch.tensor([one.offset for one in segments], device=device)
+        self._masks: dict[tuple[int | None, torch.dtype], torch.Tensor] = {}
+
+    def attend(
+        self,
+        layer: int,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        *,
+        window: int | None,
+        scaling: float | None,
+    ) -> torch.Tensor:
+        """[n, head, dim] each to [n, head, dim]."""
+        keys, values = self._cache.rows(layer, self._capacity)
+        keys[self._rows, :, self._positions] = key
+        values[self._rows, :, self._positions] = value
+        if self._all:
+            keys, values = keys[: self._all, :, : self._longest], values[: self._all, :, : self._longest]
+        else:
+            keys, values = keys[self._rows, :, : self._longest], values[self._rows, :, : self._longest]
+        # The query heads that share a key head become its queries, and keys need no repeating.
+        count, heads, dim = query.shape
+        folded = query.reshape(count, keys.shape[1], heads // keys.shape[1], dim)
+        mask = self._mask(window, query.dtype)
+        answer = scaled_dot_product_attention(folded, keys, values, attn_mask=mask, scale=scaling)
+        return answer.reshape(count, heads, values.shape[3])
+
+    def _mask(self, window: int | None, dtype: torch.dtype) -> torch.Tensor:
+        mask = self._masks.get((window, dtype))
+        if mask is None:
+            lengths = torch.tensor(self._lengths, device=self._device)[:, None]
+            at = torch.arange(self._longest, device=self._device)[None]
+            unseen = at >= lengths if window is None else (at >= lengths) | (at < lengths - window)
+            mask = torch.zeros(unseen.shape, dtype=dtype, device=self._device)
+            mask = mask.masked_fill_(unseen, -torch.inf)[:, None, None]
+            self._masks[window, dtype] = mask
+        return mask
+
+
+class Batch:
+    """What one forward works on. Room for all segments must have been reserved."""
+
+    def __init__(self, cache: SlotCache, segments: Sequence[Segment], device: torch.device) -> None:
+        self.cache = cache
+        single: dict[int, list[Segment]] = {}
+        for segment in segments:
+            if segment.length == 1:
+                single.setdefault(cache.place(segment.slot).capacity, []).append(segment)
+        self._together = [
+            Together(cache, capacity, found, device) for capacity, found in single.items() if len(found) > 1
+        ]
+        many = {capacity for capacity, found in single.items() if len(found) > 1}
+        self._alone = [
+            one for one in segments if one.length > 1 or cache.place(one.slot).capacity not in many
+        ]
 
     def attend(
         self,
@@ -54,17 +125,26 @@ class Batch:
         scaling: float | None,
     ) -> torch.Tensor:
         """[1, head, T, dim] to [1, T, head, dim], through the slots."""
-        parts = []
-        for segment in self.segments:
-            here = slice(segment.offset, segment.offset + segment.length)
+        answer = value.new_empty(query.shape[2], query.shape[1], value.shape[3])
+        for some in self._together:
+            here = some.offsets
+            each = (
+                query[0, :, here].transpose(0, 1),
+                key[0, :, here].transpose(0, 1),
+                value[0, :, here].transpose(0, 1),
+            )
+            answer[here] = some.attend(layer, *each, window=window, scaling=scaling)
+        for segment in self._alone:
+            span = slice(segment.offset, segment.offset + segment.length)
             end = segment.start + segment.length
-            self.cache.write(layer, segment.slot, segment.start, key[0, :, here], value[0, :, here])
+            self.cache.write(layer, segment.slot, segment.start, key[0, :, span], value[0, :, span])
             # Nothing before the first query's window is seen by any query of the segment.
             first = 0 if window is None else max(0, segment.start + 1 - window)
             keys, values = self.cache.read(layer, segment.slot, first, end)
             mask = _mask(segment.length, segment.start - first, window, query.device)
-            parts.append(_attend(query[:, :, here], keys[None], values[None], mask, scaling))
-        return torch.cat(parts, dim=2).transpose(1, 2)
+            found = _attend(query[:, :, span], keys[None], values[None], mask, scaling)
+            answer[span] = found[0].transpose(0, 1)
+        return answer[None]
 
 
 @dataclass(slots=True)

@@ -36,7 +36,7 @@ class Runner:
             position_ids=self._row(positions)[None],
             logits_to_keep=self._row(sampling),
             use_cache=False,
-            cortex_batch=Batch(self.cache, tuple(segments)),
+            cortex_batch=Batch(self.cache, segments, self._device),
         )
         logits: torch.Tensor = answer.logits[0]
         return logits

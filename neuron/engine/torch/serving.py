@@ -211,18 +211,19 @@ class Serving:
         return work.finished(now)
 
     def _fail(self, work: Work, error: Exception) -> Output:
-        self._drop(work)
+        # What a broken model made of one sequence must not reach the next one in its place.
+        self._drop(work, wipe=isinstance(error, FloatingPointError))
         return work.failed(error)
 
-    def _drop(self, work: Work) -> None:
+    def _drop(self, work: Work, *, wipe: bool = False) -> None:
         del self._works[work.key]
         for choice in work.choices:
-            self._release(choice)
+            self._release(choice, wipe=wipe)
 
-    def _release(self, choice: Choice) -> None:
+    def _release(self, choice: Choice, *, wipe: bool = False) -> None:
         """Free its slot, if it has not been freed."""
         sequence = choice.sequence
         if not sequence.ended:
             sequence.ended = True
             del self._owners[sequence.slot]
-            self._runner.cache.release(sequence.slot)
+            self._runner.cache.release(sequence.slot, wipe=wipe)

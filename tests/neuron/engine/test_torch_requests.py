@@ -247,7 +247,7 @@ def test_no_memory(drive: Driving, monkeypatch) -> None:
     driven.step(2)
     cache = driven.engine._serving["m"]._runner.cache
     sick = driven.submit(complete(n=2), "sick")
-    own, calls = cache._grown, 0
+    own, calls = cache._zeros, 0
 
     def scarce(*shape: int) -> torch.Tensor:
         nonlocal calls
@@ -258,7 +258,7 @@ def test_no_memory(drive: Driving, monkeypatch) -> None:
         return own(*shape)
 
     with monkeypatch.context() as patch:
-        patch.setattr(cache, "_grown", scarce)
+        patch.setattr(cache, "_zeros", scarce)
         driven.step()
     assert isinstance(sick.terminal, Failed)
     assert "none left" not in sick.terminal.fault.message

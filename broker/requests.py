@@ -153,6 +153,7 @@ class Requests:
             model=submit.model,
             wait_ms=submit.waited_ms + int((now - request.arrived) * 1000),
             prefix=submit.prefix,
+            principal=submit.principal,
         )
         self._effects.append(ToNeuron(neuron.route, message, request.payload))
 

@@ -195,7 +195,7 @@ class Core:
             fault = Fault(code=Code.INTERNAL, message=f"The request could not be decoded ({error.reason}).")
             raise FaultError(fault) from error
         attachments = tuple(bytes(frame) for frame in payload[1:])
-        return Job(key, request, message.prefix, attachments)
+        return Job(key, request, message.prefix, attachments, message.principal)
 
     def _cancel(self, link: Link, message: m.Cancel) -> None:
         key = (message.request, message.attempt)

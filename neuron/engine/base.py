@@ -28,6 +28,8 @@ class Job:
     request: Request
     prefix: tuple[tuple[int, ...], ...] = ()
     attachments: tuple[bytes, ...] = ()
+    principal: str = ""
+    """Whose it is: what was computed for one principal is used again for that one alone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -185,3 +185,4 @@ class Generate(Struct, frozen=True, kw_only=True, omit_defaults=True):
     model: Name
     wait_ms: Ms = 0
     prefix: tuple[tuple[int, ...], ...] = ()
+    principal: str = ""

@@ -205,7 +205,8 @@ def test_a_client_with_too_many_requests_is_told_to_come_back() -> None:
         fleet.ask("m", principal="p")
     fault = refusals(fleet)["r3"].fault
     assert (fault.code, fault.retry_after) == (Code.RATE_LIMITED, 2)
-    assert messages_to(fleet.ask("m", principal="q"), m.Generate)
+    [generate] = messages_to(fleet.ask("m", principal="q"), m.Generate)
+    assert generate.principal == "q", "the device shares nothing between principals"  # type: ignore[attr-defined]
     fleet.from_neuron(m.Finished(request="r1", attempt=1, totals=(1,)), card.route)
     assert messages_to(fleet.ask("m", principal="p"), m.Generate)
 

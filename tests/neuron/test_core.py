@@ -214,3 +214,12 @@ def test_leaving_fails_what_runs_and_says_goodbye(bench: Bench) -> None:
     [refused] = bench.give(generate("x"), chat())
     assert isinstance(refused, m.Refused)
     assert refused.fault.code is Code.DRAINING
+
+
+def test_the_engine_knows_whose_request_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it computed for one principal is of use to that one alone."""
+    bench, jobs = Bench(), []
+    admit = bench.engine.admit
+    monkeypatch.setattr(bench.engine, "admit", lambda job, now: jobs.append(job) or admit(job, now))
+    bench.give(generate(principal="somebody"), chat())
+    assert [job.principal for job in jobs] == ["somebody"]

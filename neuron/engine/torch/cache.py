@@ -8,6 +8,7 @@ is exact. It knows nothing of requests or of the order of computation.
 from __future__ import annotations
 
 import heapq
+from contextlib import suppress
 from dataclasses import dataclass
 
 import torch
@@ -76,6 +77,11 @@ class SlotCache:
         """What is allocated now."""
         return sum(capacity * slab.rows for capacity, slab in self._slabs.items()) * self.position_bytes
 
+    @property
+    def used(self) -> int:
+        """Bytes of the rows that somebody has."""
+        return sum(place.capacity for place in self._places.values()) * self.position_bytes
+
     def take(self) -> int:
         """A free slot, with no memory yet."""
         return self._free.pop()
@@ -107,6 +113,14 @@ class SlotCache:
                 target[new.row, :, : old.capacity] = source[old.row]
             self._vacate(old)
 
+    def copy(self, source: int, target: int, length: int) -> bool:
+        """Store the first `length` positions of one slot in another, whose room is reserved; False if the first is gone."""
+        if source not in self._places:
+            return False
+        for layer in range(len(self._layers)):
+            self.write(layer, target, 0, *self.read(layer, source, 0, length))
+        return True
+
     def place(self, slot: int) -> Place:
         """Where a slot is whose room was reserved; until it is reserved again."""
         return self._places[slot]
@@ -133,9 +147,9 @@ class SlotCache:
     def _occupy(self, capacity: int) -> int:
         slab = self._slabs.get(capacity)
         if slab is None:
-            slab = self._slabs[capacity] = self._grown(None, capacity, 1)
+            slab = self._slabs[capacity] = self._resized(None, capacity, 1)
         elif not slab.free:
-            slab = self._slabs[capacity] = self._grown(slab, capacity, min(2 * slab.rows, self._slot_count))
+            slab = self._slabs[capacity] = self._resized(slab, capacity, min(2 * slab.rows, self._slot_count))
         return heapq.heappop(slab.free)
 
     def _vacate(self, place: Place) -> None:
@@ -143,16 +157,21 @@ class SlotCache:
         heapq.heappush(slab.free, place.row)
         if len(slab.free) == slab.rows:
             del self._slabs[place.capacity]
+        elif (rows := 2 * (max(set(range(slab.rows)) - set(slab.free)) + 1)) <= slab.rows // 2:
+            with suppress(MemoryError, RuntimeError):  # there is room for a smaller one as a rule
+                self._slabs[place.capacity] = self._resized(slab, place.capacity, rows)
 
-    def _grown(self, old: _Slab | None, capacity: int, rows: int) -> _Slab:
+    def _resized(self, old: _Slab | None, capacity: int, rows: int) -> _Slab:
         """A slab of so many rows with what the old one holds, or an error and the old one as it was."""
         keys = [self._zeros(rows, one.heads, capacity, one.key_dim) for one in self._layers]
         values = [self._zeros(rows, one.heads, capacity, one.value_dim) for one in self._layers]
         if old is None:
             return _Slab(keys, values, rows, list(range(rows)))
+        both = min(old.rows, rows)
         for source, target in zip(old.keys + old.values, keys + values, strict=True):
-            target[: old.rows] = source
-        return _Slab(keys, values, rows, [*old.free, *range(old.rows, rows)])
+            target[:both] = source[:both]
+        free = sorted([row for row in old.free if row < rows] + list(range(old.rows, rows)))
+        return _Slab(keys, values, rows, free)
 
     def _zeros(self, rows: int, heads: int, capacity: int, dim: int) -> torch.Tensor:
         return torch.zeros(rows, heads, capacity, dim, dtype=self._dtype, device=self._device)

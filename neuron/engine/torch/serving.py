@@ -14,13 +14,15 @@ import torch
 from cortex.neuron.config import ModelSettings
 from cortex.neuron.engine.base import Job, Key, LoadDone, Output
 from cortex.neuron.engine.torch.admission import Admitted, admit
-from cortex.neuron.engine.torch.files import SLOTS
+from cortex.neuron.engine.torch.files import CONVERSATION, SLOTS
 from cortex.neuron.engine.torch.history import History
 from cortex.neuron.engine.torch.loader import Loaded
+from cortex.neuron.engine.torch.reuse import Kept
 from cortex.neuron.engine.torch.runner import Runner
 from cortex.neuron.engine.torch.sampler import Picked, Row, pick, resolve
 from cortex.neuron.engine.torch.scheduler import Span, plan
 from cortex.neuron.engine.torch.sequence import Sequence
+from cortex.neuron.engine.torch.slots import Slots
 from cortex.neuron.engine.torch.voice import new_answer
 from cortex.neuron.engine.torch.work import Choice, Work
 from cortex.protocol.deltas import Finish, Piece, Score, Scores
@@ -38,6 +40,8 @@ class Serving:
         self._loaded = loaded
         self._slots = settings.slots or SLOTS
         self._runner = Runner(loaded, self._slots)
+        positions = min(loaded.context, CONVERSATION)
+        self.slots = Slots(self._runner.cache, self._slots * positions * self._runner.cache.position_bytes)
         self._works: dict[Key, Work] = {}
         self._owners: dict[int, tuple[Work, Choice]] = {}
         """Who has a slot; in order of arrival, which is the order of service."""
@@ -72,17 +76,21 @@ class Serving:
         if (known := self._works.get(job.key)) is not None:
             return known.prompt
         admitted = admit(job, self._loaded, self._slots)
-        free = self._runner.cache.free
+        free = self.slots.free
         if free < admitted.choices:
             raise fault(
                 Code.BUSY, f"{free} of {self._slots} slots are free, and {admitted.choices} are needed."
             )
         choices = [self._choice(job.key, admitted, index) for index in range(admitted.choices)]
-        work = Work(job.key, len(admitted.prompt.ids), choices, now)
+        work = Work(job.key, len(admitted.prompt.ids), choices, now, job.principal)
         for choice in choices:
             # Only now, when nothing can go wrong any more.
-            choice.sequence.slot = self._runner.cache.take()
-            self._owners[choice.sequence.slot] = (work, choice)
+            sequence = choice.sequence
+            sequence.slot, sequence.computed = self.slots.open(
+                sequence.tokens, job.principal, self._running()
+            )
+            self._owners[sequence.slot] = (work, choice)
+        work.cached = min(choices[0].sequence.computed, work.prompt)
         self._works[job.key] = work
         return work.prompt
 
@@ -127,6 +135,13 @@ class Serving:
         del self._loaded, self._runner
         return weights
 
+    def _running(self) -> list[Kept]:
+        """What running sequences have computed so far is as good as what ended ones left."""
+        return [
+            Kept(slot, choice.sequence.tokens[: choice.sequence.computed], work.principal)
+            for slot, (work, choice) in self._owners.items()
+        ]
+
     def _sequences(self) -> list[Sequence]:
         return [choice.sequence for _, choice in self._owners.values()]
 
@@ -135,7 +150,7 @@ class Serving:
             if choice.unsaid:
                 outputs.append(work.delta(choice, [], choice.unsaid))
                 choice.unsaid = []
-                self._release(choice)
+                self._release(work, choice)
         if work.ended:
             outputs.append(self._finish(work, now))
 
@@ -147,7 +162,7 @@ class Serving:
             if owner is None:
                 continue
             try:
-                self._runner.cache.reserve(span.sequence.slot, span.sequence.computed + span.length)
+                self.slots.reserve(span.sequence.slot, span.sequence.computed + span.length)
             except (MemoryError, RuntimeError) as error:
                 outputs.append(self._fail(owner[0], error))
             else:
@@ -197,7 +212,7 @@ class Serving:
         work.spoke = True
         outputs.append(work.delta(choice, [token], pieces))
         if choice.answer.ended:
-            self._release(choice)
+            self._release(work, choice)
         if work.ended:
             outputs.append(self._finish(work, now))
 
@@ -212,18 +227,22 @@ class Serving:
 
     def _fail(self, work: Work, error: Exception) -> Output:
         # What a broken model made of one sequence must not reach the next one in its place.
-        self._drop(work, wipe=isinstance(error, FloatingPointError))
+        self._drop(work, failed=True, wipe=isinstance(error, FloatingPointError))
         return work.failed(error)
 
-    def _drop(self, work: Work, *, wipe: bool = False) -> None:
+    def _drop(self, work: Work, *, failed: bool = False, wipe: bool = False) -> None:
         del self._works[work.key]
         for choice in work.choices:
-            self._release(choice, wipe=wipe)
+            self._release(work, choice, failed=failed, wipe=wipe)
 
-    def _release(self, choice: Choice, *, wipe: bool = False) -> None:
-        """Free its slot, if it has not been freed."""
+    def _release(self, work: Work, choice: Choice, *, failed: bool = False, wipe: bool = False) -> None:
+        """Free its slot, if it has not been freed; what a choice that did not fail computed is kept."""
         sequence = choice.sequence
-        if not sequence.ended:
-            sequence.ended = True
-            del self._owners[sequence.slot]
-            self._runner.cache.release(sequence.slot, wipe=wipe)
+        if sequence.ended:
+            return
+        sequence.ended = True
+        del self._owners[sequence.slot]
+        if failed:
+            self.slots.release(sequence.slot, wipe=wipe)
+        else:
+            self.slots.keep(sequence.slot, sequence.tokens[: sequence.computed], work.principal)

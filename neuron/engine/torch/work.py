@@ -43,6 +43,9 @@ class Work:
     prompt: int
     choices: list[Choice]
     admitted: float
+    principal: str = ""
+    cached: int = 0
+    """Tokens of the prompt that were computed for an earlier request."""
     started: float | None = None
     spoke: bool = False
     first: float | None = None
@@ -74,6 +77,7 @@ class Work:
             totals=totals,
             usage=Usage(
                 prompt=self.prompt,
+                cached=self.cached,
                 completion=sum(totals),
                 reasoning=sum(choice.answer.reasoning for choice in self.choices),
             ),

@@ -61,6 +61,8 @@ def drive(started: Callable[..., TorchEngine]) -> Iterator[Callable[..., Drive]]
     for engine in used:
         assert engine.due(0.0) is None
         for serving in engine._serving.values():
+            assert serving.slots.free == serving._settings.slots
+            serving.slots.forget()
             assert serving._runner.cache.free == serving._settings.slots
             assert serving._runner.cache.bytes == 0
             assert not serving._owners

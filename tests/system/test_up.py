@@ -88,6 +88,20 @@ def test_the_first_run_answers_a_question_and_stops_on_ctrl_c(up: Up) -> None:
     [call] = called.choices[0].message.tool_calls
     assert (call.function.name, json.loads(call.function.arguments)) == ("get_weather", {"city": "Lisbon"})
     assert called.choices[0].finish_reason == "tool_calls"
+    hello = [{"role": "user", "content": "hello"}]
+    named = {"type": "function", "function": {"name": "get_weather"}}
+    forced = client.chat.completions.create(
+        model="cortex-demo", messages=hello, tools=[tool], tool_choice=named, max_tokens=200
+    )
+    assert forced.choices[0].message.tool_calls[0].function.name == "get_weather"
+    shape = {"type": "object", "properties": {"mood": {"enum": ["good", "bad"]}}, "required": ["mood"]}
+    schema = {"name": "mood", "strict": True, "schema": {**shape, "additionalProperties": False}}
+    shaped = client.chat.completions.create(
+        model="cortex-demo",
+        messages=hello,
+        response_format={"type": "json_schema", "json_schema": schema},
+    )
+    assert json.loads(shaped.choices[0].message.content)["mood"] in ("good", "bad")
     counted = client.chat.completions.create(
         model="cortex-demo",
         messages=[{"role": "user", "content": "count from 2 to 6"}],

@@ -62,12 +62,6 @@ def _check_parameters(request: Chat | Complete, slots: int) -> None:
             f"n must be at most {slots}: this model runs as many choices at once.",
             param="n",
         )
-    if isinstance(request, Chat) and request.response_format.kind != "text":
-        raise fault(
-            Code.UNSUPPORTED,
-            "response_format is not supported by this engine; leave it out.",
-            param="response_format",
-        )
     if isinstance(request, Complete) and request.echo:
         raise fault(Code.UNSUPPORTED, "echo is not supported by this engine; leave it out.", param="echo")
 

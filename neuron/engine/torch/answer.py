@@ -31,16 +31,28 @@ class Answer:
         """Whether this token, the next one, is part of what is said: neither reasoning nor the end."""
         return token not in self._eos and not self._parser.in_reasoning
 
-    def push(self, token: int, *, last: bool) -> list[Piece]:
-        """Take the next token; `last` if there is room for no other. The pieces end in `Finish` once it ends."""
+    @property
+    def in_reasoning(self) -> bool:
+        """Whether the next token is part of what the model thinks."""
+        return self._parser.in_reasoning
+
+    def complete(self) -> list[Piece]:
+        """Nothing may follow what was said: it ends."""
+        return self._end("stop")
+
+    def push(self, token: int, *, last: bool, complete: bool = False) -> list[Piece]:
+        """Take the next token; `last` if there is room for no other, `complete` if nothing may follow it.
+
+        The pieces end in `Finish` once the answer ends.
+        """
         assert not self.ended, "nothing follows the end"
         self.reasoning += self._parser.in_reasoning
         pieces: list[Piece] = []
         by_itself = token in self._eos
         if not by_itself:
             pieces = self._say(self._detokenizer.push(token))
-        if by_itself or last or self._stops.matched:
-            pieces += self._end("stop" if by_itself else "length")
+        if by_itself or last or complete or self._stops.matched:
+            pieces += self._end("stop" if by_itself or complete else "length")
         broken = self._parser.malformed
         # A call that the limit or the client's own stop string cut short is no mistake of the model's.
         if broken is not None and (by_itself or not self.ended):

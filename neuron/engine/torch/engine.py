@@ -26,6 +26,8 @@ log = logging.getLogger("cortex.engine")
 
 LOOK_EVERY = 0.05
 """Seconds between two looks at the loader while nothing else is to be done."""
+LOOK_SOON = 0.002
+"""Seconds between two looks at grammars that are being compiled, while nothing else is to be done."""
 SEARCH_EVERY = 1.0
 DTYPES = MappingProxyType(
     {
@@ -150,8 +152,11 @@ class TorchEngine:
         return [Unloaded(model) for model in back]
 
     def due(self, now: float) -> float | None:
-        if any(serving.busy or serving.poisoned for serving in self._serving.values()):
-            return 0.0
+        busy = [serving for serving in self._serving.values() if serving.busy or serving.poisoned]
+        if busy:
+            return (
+                LOOK_SOON if all(serving.is_held(now) and not serving.poisoned for serving in busy) else 0.0
+            )
         if self._leaving:
             return max(0.0, self._search_at - now)
         if not self._loader.is_busy:

@@ -19,6 +19,7 @@ from cortex.neuron.config import ModelSettings
 from cortex.neuron.engine.base import LoadAdvanced
 from cortex.neuron.engine.torch import attention, files
 from cortex.neuron.engine.torch.cache import LayerShape
+from cortex.neuron.engine.torch.constraint import Grammars
 from cortex.neuron.engine.torch.linear import pack
 from cortex.neuron.engine.torch.sampler import Defaults
 from cortex.neuron.engine.torch.vocabulary import Vocabulary
@@ -38,6 +39,7 @@ class Loaded:
     layers: tuple[LayerShape, ...]
     context: int
     vocabulary: Vocabulary
+    grammars: Grammars
     eos: frozenset[int]
     defaults: Defaults
     dtype: torch.dtype
@@ -88,13 +90,16 @@ def _load(settings: ModelSettings, device: torch.device, tell: Tell) -> Loaded:
     config = model.config.get_text_config()
     context = _context(settings, config)
     tell(LoadAdvanced(settings.id, 95, size, "trying it out"))
+    size_of_vocabulary = model.get_input_embeddings().weight.shape[0]
+    eos = _eos(model.generation_config, tokenizer)
     return Loaded(
         model=model,
         tokenizer=tokenizer,
         layers=_probe(settings.id, model, config, device),
         context=context,
-        vocabulary=Vocabulary(tokenizer, model.get_input_embeddings().weight.shape[0]),
-        eos=_eos(model.generation_config, tokenizer),
+        vocabulary=Vocabulary(tokenizer, size_of_vocabulary),
+        grammars=Grammars(tokenizer, size_of_vocabulary, eos),
+        eos=eos,
         defaults=_defaults(model.generation_config),
         dtype=dtype,
         device=device,

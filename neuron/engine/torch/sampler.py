@@ -71,11 +71,15 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Whose logits these are: `position` is the index of the token to be picked in its choice."""
+    """Whose logits these are: `position` is the index of the token to be picked in its choice.
+
+    `allowed` is [vocabulary], on the CPU: what the answer's grammar lets follow; None for an answer without one.
+    """
 
     rule: Rule
     position: int
     history: History
+    allowed: torch.Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +139,8 @@ def pick(logits: torch.Tensor, rows: list[Row]) -> list[Picked | None]:
         if not finite[index]:
             picked.append(None)
             continue
-        token = greedy if row.rule.is_plain else _take(logits[index], row)
+        is_plain = row.rule.is_plain and row.allowed is None
+        token = greedy if is_plain else _take(logits[index], row)
         picked.append(None if token is None else _scored(logits[index], token, row.rule.logprobs))
     return picked
 
@@ -158,9 +163,11 @@ def _wanted(values: torch.Tensor, row: Row) -> torch.Tensor:
     """The logits after everything that the client wants changed. `values` is this row's own copy or is copied."""
     rule = row.rule
     is_early = row.position < rule.min_tokens
-    if not is_early and not rule.changes_logits:
+    if not is_early and not rule.changes_logits and row.allowed is None:
         return values
     values = values.clone()
+    if row.allowed is not None:
+        values.masked_fill_(~row.allowed, -math.inf)
     if rule.repetition_penalty != 1:
         seen = row.history.seen
         scores = values[seen]

@@ -23,10 +23,11 @@ from cortex.neuron.engine.torch.sampler import Picked, Row, pick, resolve
 from cortex.neuron.engine.torch.scheduler import Span, plan
 from cortex.neuron.engine.torch.sequence import Sequence
 from cortex.neuron.engine.torch.slots import Slots
-from cortex.neuron.engine.torch.voice import new_answer
+from cortex.neuron.engine.torch.voice import family_of, new_answer
 from cortex.neuron.engine.torch.work import Choice, Work
 from cortex.protocol.deltas import Finish, Piece, Score, Scores
 from cortex.protocol.faults import Code, FaultError, fault
+from cortex.protocol.request import Chat
 from cortex.protocol.values import Phase
 
 log = logging.getLogger("cortex.engine")
@@ -64,6 +65,15 @@ class Serving:
     def busy(self) -> bool:
         return bool(self._works)
 
+    def is_held(self, now: float) -> bool:
+        """Whether all that there is to do is to wait for grammars, of which none is ready."""
+        choices = [choice for _, choice in self._owners.values()]
+        if not choices or not all(choice.is_held for choice in choices):
+            return False
+        return not any(
+            choice.constraint is not None and choice.constraint.has_news(now) for choice in choices
+        )
+
     @property
     def phase(self) -> Phase:
         if not self._works:
@@ -81,7 +91,7 @@ class Serving:
             raise fault(
                 Code.BUSY, f"{free} of {self._slots} slots are free, and {admitted.choices} are needed."
             )
-        choices = [self._choice(job.key, admitted, index) for index in range(admitted.choices)]
+        choices = [self._choice(job.key, admitted, index, now) for index in range(admitted.choices)]
         work = Work(job.key, len(admitted.prompt.ids), choices, now, job.principal)
         for choice in choices:
             # Only now, when nothing can go wrong any more.
@@ -94,13 +104,19 @@ class Serving:
         self._works[job.key] = work
         return work.prompt
 
-    def _choice(self, key: Key, admitted: Admitted, index: int) -> Choice:
+    def _choice(self, key: Key, admitted: Admitted, index: int, now: float) -> Choice:
         """A choice as earlier attempts left it: their tokens go through everything but to the client."""
         prefix = admitted.prefixes[index]
         answer = new_answer(self._loaded, admitted, key[0], index)
+        constraint = None
+        if isinstance(admitted.request, Chat):
+            family = family_of(self._loaded.tokenizer)
+            constraint = self._loaded.grammars.constraint(admitted.request, family, now)
         unsaid: list[Piece] = []
         room = admitted.limit - len(admitted.prompt.ids)
         for position, token in enumerate(prefix, start=1):
+            if constraint is not None and not answer.in_reasoning and token not in self._loaded.eos:
+                constraint.take(token)
             pieces = answer.push(token, last=position >= room)
             if answer.ended:
                 unsaid = [piece for piece in pieces if isinstance(piece, Finish)]
@@ -108,7 +124,7 @@ class Serving:
         ids = admitted.prompt.ids
         sequence = Sequence(tokens=[*ids, *prefix], prompt=len(ids), limit=admitted.limit)
         rule = resolve(admitted.request.sampling, self._loaded.defaults, index, self._loaded.eos)
-        return Choice(index, sequence, rule, answer, History(ids, prefix), unsaid)
+        return Choice(index, sequence, rule, answer, History(ids, prefix), unsaid, constraint)
 
     def cancel(self, key: Key) -> None:
         if (work := self._works.get(key)) is not None:
@@ -121,7 +137,7 @@ class Serving:
             if work.cancelled:
                 outputs.append(self._finish(work, now))
             else:
-                self._tell_unsaid(work, now, outputs)
+                self._settle(work, now, outputs)
         spans = self._reserve(plan(self._sequences(), self._settings.chunk), outputs)
         if spans:
             self._advance(spans, now, outputs)
@@ -131,9 +147,25 @@ class Serving:
         """End everything and let go of the weights; the reference dies with the last who has them."""
         for work in list(self._works.values()):
             self._drop(work)
+        self._loaded.grammars.close()
         weights = weakref.ref(self._loaded.model)
         del self._loaded, self._runner
         return weights
+
+    def _settle(self, work: Work, now: float, outputs: list[Output]) -> None:
+        """See whether what its answers are held to is compiled; a request whose never will be fails."""
+        try:
+            for choice in work.choices:
+                held = choice.constraint
+                if held is None or held.is_settled:
+                    continue
+                if held.settle(now) and held.is_complete:
+                    # An earlier attempt said all of it, and was lost before it could say that it had.
+                    choice.unsaid = [piece for piece in choice.answer.complete() if isinstance(piece, Finish)]
+        except FaultError as error:
+            outputs.append(self._fail(work, error))
+        else:
+            self._tell_unsaid(work, now, outputs)
 
     def _running(self) -> list[Kept]:
         """What running sequences have computed so far is as good as what ended ones left."""
@@ -143,7 +175,7 @@ class Serving:
         ]
 
     def _sequences(self) -> list[Sequence]:
-        return [choice.sequence for _, choice in self._owners.values()]
+        return [choice.sequence for _, choice in self._owners.values() if not choice.is_held]
 
     def _tell_unsaid(self, work: Work, now: float, outputs: list[Output]) -> None:
         for choice in work.choices:
@@ -177,7 +209,7 @@ class Serving:
             work.started = now if work.started is None else work.started
         try:
             logits = self._runner.forward(spans)
-            rows = [Row(choice.rule, choice.sequence.generated, choice.history) for _, choice in speaking]
+            rows = [_row(choice) for _, choice in speaking]
             picked = pick(logits, rows) if rows else []
         except Exception as error:
             log.exception("a step of %s failed", self._settings.id)
@@ -199,10 +231,14 @@ class Serving:
             if picked is None:
                 raise FloatingPointError("the model's logits are not finite")
             token = picked.token
+            holds = choice.holds
+            if holds is not None and token not in self._loaded.eos:
+                holds.take(token)
             choice.sequence.append(token)
             choice.history.add(token)
             is_content = choice.rule.logprobs is not None and choice.answer.is_content(token)
-            pieces = choice.answer.push(token, last=choice.sequence.full)
+            complete = holds is not None and holds.is_complete
+            pieces = choice.answer.push(token, last=choice.sequence.full, complete=complete)
             if is_content:
                 pieces.insert(0, Scores([self._score(picked)]))
         except Exception as error:
@@ -246,3 +282,8 @@ class Serving:
             self.slots.release(sequence.slot, wipe=wipe)
         else:
             self.slots.keep(sequence.slot, sequence.tokens[: sequence.computed], work.principal)
+
+
+def _row(choice: Choice) -> Row:
+    allowed = None if choice.holds is None else choice.holds.allowed()
+    return Row(choice.rule, choice.sequence.generated, choice.history, allowed)

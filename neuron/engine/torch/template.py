@@ -68,7 +68,7 @@ def _check_length(text: str, tokenizer: Any, context: int, param: str) -> None:
 
 
 def _offered(request: Chat) -> tuple[ToolSpec, ...]:
-    """The tools to render. A required or named call is asked for by the client's own prompt: there is no grammar yet."""
+    """The tools to render. A required or named call is seen to by a grammar, and all tools are shown all the same."""
     return () if request.tool_choice.mode == "none" else request.tools
 
 

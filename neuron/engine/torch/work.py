@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from cortex.neuron.engine.base import Key
 from cortex.neuron.engine.torch.answer import Answer
+from cortex.neuron.engine.torch.constraint import Constraint
 from cortex.neuron.engine.torch.history import History
 from cortex.neuron.engine.torch.sampler import Rule
 from cortex.neuron.engine.torch.sequence import Sequence
@@ -30,6 +31,17 @@ class Choice:
     answer: Answer
     history: History
     unsaid: list[Piece]
+    constraint: Constraint | None = None
+
+    @property
+    def is_held(self) -> bool:
+        """Whether what its answer is held to is being compiled: it can wait no longer only for its first token."""
+        return self.constraint is not None and not self.constraint.is_settled
+
+    @property
+    def holds(self) -> Constraint | None:
+        """What the next token is held to: nothing holds what the model thinks."""
+        return None if self.answer.in_reasoning else self.constraint
 
 
 @dataclass(slots=True, eq=False)

@@ -166,7 +166,7 @@ def test_context_overflow(drive: Driving) -> None:
         (complete(logit_bias={"5": 101.0}), Code.INVALID_REQUEST, "logit_bias"),
         (complete(logit_bias={str(i): 1.0 for i in range(1025)}), Code.INVALID_REQUEST, "logit_bias"),
         (Complete(model="m", prompt="x", echo=True), Code.UNSUPPORTED, "echo"),
-        (chat(response_format=ResponseFormat(kind="json_object")), Code.UNSUPPORTED, "response_format"),
+        (chat(response_format=ResponseFormat(kind="json_schema")), Code.INVALID_REQUEST, "response_format"),
         (chat("refuse"), Code.INVALID_REQUEST, "messages"),
         (chat(template_options=b"[1]"), Code.INVALID_REQUEST, "chat_template_kwargs"),
         (chat(template_options=b"{"), Code.INVALID_REQUEST, "chat_template_kwargs"),

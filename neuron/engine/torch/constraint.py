@@ -1,0 +1,217 @@
+"""What an answer's tokens are held to: a JSON schema, a regular expression, a grammar, or calls of the tools on offer.
+
+llguidance (MIT) turns any of them into the set of tokens that may come next. Compiling may take long and is done by a
+thread of its own; whoever waits for it is told when it took too long. Knows no request under way and no logits.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import torch
+from llguidance import LLMatcher, LLTokenizer
+from llguidance.hf import from_tokenizer
+
+from cortex.protocol.faults import Code, Fault, FaultError, fault
+from cortex.protocol.request import Chat, ToolSpec
+
+SECONDS = 2.0
+"""How long a grammar may take to compile."""
+REMEMBERED = 64
+"""Compiled grammars that are kept: agents send the same tools again and again."""
+WHITESPACE = r"( |\n[ \t]{0,40})?"
+"""What may stand between two signs of JSON: a space, or a new line and its indentation. A small model fills whatever
+has no end for ever."""
+ANY_OBJECT = b'{"type": "object"}'
+
+
+class Constraint:
+    """One choice's. Until it is `settled` tokens are only noted."""
+
+    def __init__(self, compiled: Future[LLMatcher], deadline: float, size: int, param: str) -> None:
+        self._compiled = compiled
+        self._deadline = deadline
+        self._size = size
+        self._param = param
+        self._matcher: LLMatcher | None = None
+        self._backlog: list[int] = []
+
+    @property
+    def is_settled(self) -> bool:
+        return self._matcher is not None
+
+    def has_news(self, now: float) -> bool:
+        """Whether `settle` has something to do."""
+        return self._matcher is None and (self._compiled.done() or now >= self._deadline)
+
+    def settle(self, now: float) -> bool:
+        """Whether it can be used. Raises `FaultError` if it never can: it is no grammar, or takes too long."""
+        if self._matcher is not None:
+            return True
+        if not self._compiled.done():
+            if now >= self._deadline:
+                raise fault(
+                    Code.INVALID_REQUEST,
+                    f"{self._param} takes too long to compile; make it simpler.",
+                    param=self._param,
+                )
+            return False
+        self._matcher = self._compiled.result().deep_copy()
+        for token in self._backlog:
+            self.take(token)
+        return True
+
+    def take(self, token: int) -> None:
+        """This token was said."""
+        if self._matcher is None:
+            self._backlog.append(token)
+        elif not self._matcher.consume_token(token):
+            raise FaultError(
+                Fault(code=Code.ENGINE_FAILED, message="The answer left its grammar; try again.")
+            )
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing can follow."""
+        return self._matcher is not None and self._matcher.is_stopped()
+
+    def allowed(self) -> torch.Tensor:
+        """[vocabulary], True for each token that may come next; for none if the grammar has grown too complex."""
+        assert self._matcher is not None, "a constraint is settled before it is used"
+        mask = bytearray(self._matcher.compute_bitmask())
+        if self._matcher.is_error():
+            return torch.zeros(self._size, dtype=torch.bool)
+        bits = torch.frombuffer(mask, dtype=torch.uint8)[:, None] >> torch.arange(8, dtype=torch.uint8)
+        found = (bits & 1).bool().flatten()[: self._size]
+        short = self._size - len(found)
+        return torch.nn.functional.pad(found, (0, short)) if short else found
+
+
+class Grammars:
+    """One model's: what its tokens are, and what was compiled for them. Built where loading is done, for it takes long."""
+
+    def __init__(self, tokenizer: Any, size: int, eos: frozenset[int]) -> None:
+        self._size = size
+        self._source = tokenizer
+        self._tokens: LLTokenizer | None = None
+        try:
+            self._tokens = from_tokenizer(tokenizer, n_vocab=size, eos_token=sorted(eos) or None)
+        except ValueError:  # no fast tokenizer: everything else works
+            return
+        self._threads = ThreadPoolExecutor(2, thread_name_prefix="grammar")
+        self._compiled: OrderedDict[str, Future[LLMatcher]] = OrderedDict()
+        self._compile(_of_schema(ANY_OBJECT, lenient=True), "")  # the first one takes longest
+
+    def constraint(self, request: Chat, family: str, now: float) -> Constraint | None:
+        """What this chat's answer is held to; None if to nothing. Raises `FaultError`."""
+        wanted = self._wanted(request, family)
+        if wanted is None:
+            return None
+        param, grammar = wanted
+        if self._tokens is None:
+            raise fault(
+                Code.UNSUPPORTED,
+                f"{param} cannot be kept with this model's tokenizer; leave it out.",
+                param=param,
+            )
+        compiled = self._compiled.get(grammar)
+        if compiled is None:
+            compiled = self._threads.submit(self._compile, grammar, param)
+            self._compiled[grammar] = compiled
+            if len(self._compiled) > REMEMBERED:
+                self._compiled.popitem(last=False)
+        self._compiled.move_to_end(grammar)
+        return Constraint(compiled, now + SECONDS, self._size, param)
+
+    def close(self) -> None:
+        if self._tokens is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _wanted(self, request: Chat, family: str) -> tuple[str, str] | None:
+        choice, form = request.tool_choice, request.response_format
+        if choice.mode in ("required", "named"):
+            if family != "hermes":
+                message = "tool_choice cannot be kept: this model's chat template has no tools."
+                raise fault(Code.UNSUPPORTED, message, param="tool_choice")
+            named = [tool for tool in request.tools if choice.mode == "required" or tool.name == choice.name]
+            return "tool_choice", self._of_calls(
+                named, parallel=choice.parallel and choice.mode == "required"
+            )
+        match form.kind:
+            case "text":
+                return None
+            case "json_object":
+                return "response_format", _of_schema(ANY_OBJECT, lenient=True)
+            case "json_schema":
+                return "response_format", _of_schema(form.definition, lenient=not form.strict)
+            case "regex":
+                return "response_format", LLMatcher.grammar_from_regex(_text(form.definition))
+            case "grammar":
+                return "response_format", LLMatcher.grammar_from_lark(_text(form.definition))
+
+    def _of_calls(self, tools: list[ToolSpec], *, parallel: bool) -> str:
+        """One call, or several after one another, as the Hermes template writes them."""
+        bodies = [_schema_of_call(tool) for tool in tools]
+        options = {"whitespace_pattern": " ?", "lenient": True}
+        schema = json.dumps({"anyOf": bodies, "x-guidance": options})
+        opens, closes = (self._mark(mark) for mark in ("<tool_call>", "</tool_call>"))
+        many = 'call ("\\n" call)*' if parallel else "call"
+        return LLMatcher.grammar_from_lark(
+            f'start: {many}\ncall: {opens} "\\n" body "\\n" {closes}\nbody: %json {schema}\n'
+        )
+
+    def _mark(self, mark: str) -> str:
+        """A mark as Lark names it: by its number where it is a token that no text can stand for."""
+        assert self._tokens is not None
+        ids = self._source.encode(mark, add_special_tokens=False)
+        if len(ids) == 1 and self._tokens.is_special_token(ids[0]):
+            return f"<[{ids[0]}]>"
+        return json.dumps(mark)
+
+    def _compile(self, grammar: str, param: str) -> LLMatcher:
+        matcher = LLMatcher(self._tokens, grammar, log_level=0)  # type: ignore[arg-type]
+        if matcher.is_error():
+            why = matcher.get_error().partition("\n")[0].rstrip(".")
+            raise fault(Code.INVALID_REQUEST, f"{param} cannot be kept: {why}.", param=param)
+        matcher.compute_bitmask()  # the first set of tokens takes longest, and is remembered
+        if matcher.is_stopped() and not matcher.is_accepting():
+            raise fault(Code.INVALID_REQUEST, f"{param} cannot be kept: nothing satisfies it.", param=param)
+        return matcher
+
+
+def _schema_of_call(tool: ToolSpec) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": {"name": {"const": tool.name}, "arguments": _object(tool.schema, "tools")},
+        "required": ["name", "arguments"],
+        "additionalProperties": False,
+    }
+
+
+def _of_schema(schema: bytes, *, lenient: bool) -> str:
+    return LLMatcher.grammar_from_json_schema(
+        _object(schema, "response_format"), overrides={"whitespace_pattern": WHITESPACE, "lenient": lenient}
+    )
+
+
+def _object(schema: bytes, param: str) -> dict[str, Any]:
+    try:
+        found = json.loads(schema)
+    except (ValueError, RecursionError) as error:
+        raise fault(
+            Code.INVALID_REQUEST, f"{param} holds a schema that is not valid JSON.", param=param
+        ) from error
+    if not isinstance(found, dict):
+        raise fault(Code.INVALID_REQUEST, f"{param} must hold a schema that is an object.", param=param)
+    return found
+
+
+def _text(definition: bytes) -> str:
+    try:
+        return definition.decode()
+    except UnicodeDecodeError as error:
+        message = "response_format must be text in UTF-8."
+        raise fault(Code.INVALID_REQUEST, message, param="response_format") from error

@@ -7,6 +7,8 @@ from pathlib import Path
 import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
+    Gemma3ForCausalLM,
+    Gemma3TextConfig,
     GenerationConfig,
     LlamaConfig,
     LlamaForCausalLM,
@@ -15,6 +17,8 @@ from transformers import (
     PreTrainedTokenizerFast,
     Qwen3Config,
     Qwen3ForCausalLM,
+    Qwen3MoeConfig,
+    Qwen3MoeForCausalLM,
 )
 
 CORPUS = [
@@ -62,7 +66,8 @@ def tokenizer() -> PreTrainedTokenizerFast:
 def save(directory: Path, family: str = "qwen3", *, context: int = 512, layers: int = 2) -> Path:
     """Write a checkpoint. `family` is qwen3, llama, or mistral, which attends to the last 24 positions only.
 
-    "wide" is a Qwen3 whose linear layers are large enough to be packed.
+    "wide" is a Qwen3 whose linear layers are large enough to be packed; "gemma" has layers of both kinds, and "moe"
+    four experts of which a token takes two.
     """
     wrapped = tokenizer()
     shape = {
@@ -84,6 +89,18 @@ def save(directory: Path, family: str = "qwen3", *, context: int = 512, layers: 
         shape |= {"hidden_size": 512, "intermediate_size": 1024, "head_dim": 128, "initializer_range": 0.1}
     torch.manual_seed(7)
     model = {
+        "gemma": lambda: Gemma3ForCausalLM(
+            Gemma3TextConfig(
+                **shape,
+                sliding_window=24,
+                layer_types=["sliding_attention", "full_attention"][:layers],
+                query_pre_attn_scalar=16,
+                tie_word_embeddings=False,  # else each token predicts itself
+            )
+        ),
+        "moe": lambda: Qwen3MoeForCausalLM(
+            Qwen3MoeConfig(**shape, num_experts=4, num_experts_per_tok=2, moe_intermediate_size=48)
+        ),
         "wide": lambda: Qwen3ForCausalLM(Qwen3Config(**shape, tie_word_embeddings=True)),
         "qwen3": lambda: Qwen3ForCausalLM(Qwen3Config(**shape)),
         "llama": lambda: LlamaForCausalLM(LlamaConfig(**shape, tie_word_embeddings=True)),

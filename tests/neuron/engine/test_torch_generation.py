@@ -13,6 +13,7 @@ from transformers import AutoModelForCausalLM
 from cortex.protocol.request import Complete, Sampling
 
 Driving = Callable[..., Drive]
+FAMILIES = ["qwen3", "llama", "mistral", "gemma", "moe", "wide"]
 RAGGED = (3, 41, 1, 17, 80, 29)
 
 
@@ -46,7 +47,7 @@ def reference(directory: Callable[[str], Path]) -> Callable[..., list[int]]:
     return generate
 
 
-@pytest.mark.parametrize("family", ["qwen3", "llama", "mistral", "wide"])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_alone_equals_generate(drive: Driving, reference, family) -> None:
     """Alone, with its prompt in chunks of seven, a request gets what `generate` gives."""
     heard = drive(family, chunk=7).run(greedy(prompt(50)))
@@ -54,7 +55,7 @@ def test_alone_equals_generate(drive: Driving, reference, family) -> None:
     assert heard.finish().reason == "length"
 
 
-@pytest.mark.parametrize("family", ["qwen3", "mistral", "wide"])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_mixed_batch_equals_generate(drive: Driving, reference, family) -> None:
     """Ragged prompts that join while others decode, prefilled five tokens at a time, do not touch one another."""
     driven = drive(family, slots=6, chunk=5)
@@ -67,7 +68,7 @@ def test_mixed_batch_equals_generate(drive: Driving, reference, family) -> None:
         assert heard[length].tokens[0] == reference(prompt(length), family=family), length
 
 
-@pytest.mark.parametrize("family", ["qwen3", "llama", "mistral"])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_logits(drive: Driving, directory, family, monkeypatch) -> None:
     """In chunks and beside another sequence, each row of logits is that of one pass over its whole sequence."""
     driven = drive(family, chunk=7)

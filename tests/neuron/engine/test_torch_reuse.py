@@ -135,7 +135,7 @@ def test_memory_of_many_is_given_back_while_few_are_kept() -> None:
 # ── in the engine ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("family", ["qwen3", "llama", "mistral", "wide"])
+@pytest.mark.parametrize("family", ["qwen3", "llama", "mistral", "gemma", "moe", "wide"])
 def test_the_same_prompt_is_read_once(drive: Driving, family: str) -> None:
     """The second time all but its last token is there, and the answer is the same."""
     driven = drive(family)

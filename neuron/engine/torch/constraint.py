@@ -7,6 +7,7 @@ thread of its own; whoever waits for it is told when it took too long. Knows no 
 from __future__ import annotations
 
 import json
+import logging
 from collections import OrderedDict
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -17,6 +18,8 @@ from llguidance.hf import from_tokenizer
 
 from cortex.protocol.faults import Code, Fault, FaultError, fault
 from cortex.protocol.request import Chat, ToolSpec
+
+log = logging.getLogger("cortex.engine")
 
 SECONDS = 2.0
 """How long a grammar may take to compile."""
@@ -99,7 +102,8 @@ class Grammars:
         self._tokens: LLTokenizer | None = None
         try:
             self._tokens = from_tokenizer(tokenizer, n_vocab=size, eos_token=sorted(eos) or None)
-        except ValueError:  # no fast tokenizer: everything else works
+        except Exception as error:  # not fast, or written in a way that only its own library reads
+            log.warning("answers of this model cannot be held to a form: %s", error)
             return
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="grammar")
         self._compiled: OrderedDict[str, Future[LLMatcher]] = OrderedDict()

@@ -67,7 +67,7 @@ async def traffic(fleet: Fleet) -> tuple[list[Answer], list[Status]]:
     reports: list[Status] = []
     async with asyncio.TaskGroup() as group:
         group.create_task(watch(fleet, until, reports))
-        for number in range(14):
+        for number in range(10):
             group.create_task(client(fleet, number, until, answers))
     return answers, reports
 

@@ -24,7 +24,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]
 
 
 @pytest.fixture(scope="session")
-def started(directory: Callable[[str], Path]) -> Iterator[Callable[..., TorchEngine]]:
+def started(directory: Callable[[str], Path]) -> Callable[..., TorchEngine]:
     """An engine that holds model "m"; one for each kind of settings."""
     made: dict[tuple[object, ...], TorchEngine] = {}
 
@@ -42,9 +42,7 @@ def started(directory: Callable[[str], Path]) -> Iterator[Callable[..., TorchEng
             made[key] = holding(settings)
         return made[key]
 
-    yield get
-    for engine in made.values():
-        engine.close()
+    return get  # and nothing is closed: each would search the whole heap, and the process is about to end
 
 
 @pytest.fixture

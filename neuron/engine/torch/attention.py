@@ -78,12 +78,8 @@ class Together:
             keys, values = keys[: self._all, :, : self._longest], values[: self._all, :, : self._longest]
         else:
             keys, values = keys[self._rows, :, : self._longest], values[self._rows, :, : self._longest]
-        # The query heads that share a key head become its queries, and keys need no repeating.
-        count, heads, dim = query.shape
-        folded = query.reshape(count, keys.shape[1], heads // keys.shape[1], dim)
         mask = self._mask(window, query.dtype)
-        answer = scaled_dot_product_attention(folded, keys, values, attn_mask=mask, scale=scaling)
-        return answer.reshape(count, heads, values.shape[3])
+        return _attend(query[:, :, None], keys, values, mask, scaling)[:, :, 0]
 
     def _mask(self, window: int | None, dtype: torch.dtype) -> torch.Tensor:
         mask = self._masks.get((window, dtype))
@@ -106,13 +102,13 @@ class Batch:
         for segment in segments:
             if segment.length == 1:
                 single.setdefault(cache.place(segment.slot).capacity, []).append(segment)
-        self._together = [
-            Together(cache, capacity, found, device) for capacity, found in single.items() if len(found) > 1
-        ]
-        many = {capacity for capacity, found in single.items() if len(found) > 1}
-        self._alone = [
-            one for one in segments if one.length > 1 or cache.place(one.slot).capacity not in many
-        ]
+        self._together: list[Together] = []
+        self._alone = [one for one in segments if one.length > 1]
+        for capacity, found in single.items():
+            if len(found) > 1:
+                self._together.append(Together(cache, capacity, found, device))
+            else:
+                self._alone += found
 
     def attend(
         self,
@@ -212,16 +208,17 @@ def _attend(
     mask: torch.Tensor | None,
     scaling: float | None,
 ) -> torch.Tensor:
-    heads, length = query.shape[1], query.shape[2]
+    """[n, head, T, dim] to the same; of a single token each, `mask` is to be added."""
+    count, heads, length, dim = query.shape
     groups = heads // keys.shape[1]
     if length > 1:
         return scaled_dot_product_attention(
             query, keys, values, attn_mask=mask, scale=scaling, enable_gqa=groups > 1
         )
     # One token: the query heads that share a key head become its queries, and keys need no repeating.
-    folded = query.reshape(1, keys.shape[1], groups, query.shape[3])
-    answer = scaled_dot_product_attention(folded, keys, values, scale=scaling)
-    return answer.reshape(1, heads, 1, values.shape[3])
+    folded = query.reshape(count, keys.shape[1], groups, dim)
+    answer = scaled_dot_product_attention(folded, keys, values, attn_mask=mask, scale=scaling)
+    return answer.reshape(count, heads, 1, values.shape[3])
 
 
 def register() -> None:

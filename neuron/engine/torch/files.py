@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -79,9 +79,10 @@ def footprint(settings: ModelSettings, device: torch.device) -> int:
     chosen = dtype(settings.dtype, device)
     try:
         config = json.loads((found / "config.json").read_text(encoding="utf-8"))
-        weights = sum(_weights(path, chosen.itemsize) for path in _files(found))
+        headers = {path: _header(path) for path in _files(found)}
+        weights = sum(_weights(path, header, chosen.itemsize) for path, header in headers.items())
         if device.type == "cpu" and can_pack(chosen):
-            weights += _copies(found, config) * chosen.itemsize
+            weights += _copies([header.tensors for header in headers.values()], config) * chosen.itemsize
         return weights + _cache(settings, config, chosen.itemsize)
     except FaultError:
         raise
@@ -102,22 +103,28 @@ def _files(found: Path) -> list[Path]:
     return [whole]
 
 
-def _header(path: Path) -> tuple[int, dict[str, dict[str, Any]]]:
-    """How long a file's header is, and its tensors by name."""
+class Header(NamedTuple):
+    """Of a safetensors file: its own bytes, and what there is of each tensor by name."""
+
+    bytes: int
+    tensors: dict[str, dict[str, Any]]
+
+
+def _header(path: Path) -> Header:
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if not 0 < length <= LONGEST_HEADER:
             raise fault(Code.LOAD_FAILED, f"{path.name} is not a safetensors file.")
         header = json.loads(file.read(length))
-    return length, {name: tensor for name, tensor in header.items() if name != "__metadata__"}
+    return Header(length, {name: tensor for name, tensor in header.items() if name != "__metadata__"})
 
 
-def _copies(found: Path, config: dict[str, Any]) -> int:
+def _copies(files: list[dict[str, dict[str, Any]]], config: dict[str, Any]) -> int:
     """Items that are there twice once the linear layers are packed: small ones, and a head that is the embedding."""
     tied = config.get("tie_word_embeddings", True)
     items = 0
-    for path in _files(found):
-        for name, tensor in _header(path)[1].items():
+    for tensors in files:
+        for name, tensor in tensors.items():
             size = prod(tensor["shape"])
             if "embed_tokens" in name:
                 items += size if tied and size >= TINY else 0
@@ -126,11 +133,10 @@ def _copies(found: Path, config: dict[str, Any]) -> int:
     return items
 
 
-def _weights(path: Path, item: int) -> int:
+def _weights(path: Path, header: Header, item: int) -> int:
     """Bytes of a file's tensors once they are loaded. A file that ends too early is found here."""
-    length, named = _header(path)
-    tensors = list(named.values())
-    end = 8 + length + max((tensor["data_offsets"][1] for tensor in tensors), default=0)
+    tensors = header.tensors.values()
+    end = 8 + header.bytes + max((tensor["data_offsets"][1] for tensor in tensors), default=0)
     if path.stat().st_size < end:
         raise fault(Code.LOAD_FAILED, f"{path.name} is truncated: it should have {end} bytes.")
     total = 0

@@ -97,7 +97,7 @@ class Serving:
             # Only now, when nothing can go wrong any more.
             sequence = choice.sequence
             sequence.slot, sequence.computed = self.slots.open(
-                sequence.tokens, job.principal, self._running()
+                sequence.tokens, job.principal, self._running(job.principal)
             )
             self._owners[sequence.slot] = (work, choice)
         work.cached = min(choices[0].sequence.computed, work.prompt)
@@ -167,11 +167,12 @@ class Serving:
         else:
             self._tell_unsaid(work, now, outputs)
 
-    def _running(self) -> list[Kept]:
-        """What running sequences have computed so far is as good as what ended ones left."""
+    def _running(self, principal: str) -> list[Kept]:
+        """What one's running sequences have computed so far is as good as what ended ones left."""
         return [
             Kept(slot, choice.sequence.tokens[: choice.sequence.computed], work.principal)
             for slot, (work, choice) in self._owners.items()
+            if work.principal == principal
         ]
 
     def _sequences(self) -> list[Sequence]:
@@ -262,26 +263,26 @@ class Serving:
         return work.finished(now)
 
     def _fail(self, work: Work, error: Exception) -> Output:
-        # What a broken model made of one sequence must not reach the next one in its place.
-        self._drop(work, failed=True, wipe=isinstance(error, FloatingPointError))
+        self._drop(work, error)
         return work.failed(error)
 
-    def _drop(self, work: Work, *, failed: bool = False, wipe: bool = False) -> None:
+    def _drop(self, work: Work, error: Exception | None = None) -> None:
         del self._works[work.key]
         for choice in work.choices:
-            self._release(work, choice, failed=failed, wipe=wipe)
+            self._release(work, choice, error)
 
-    def _release(self, work: Work, choice: Choice, *, failed: bool = False, wipe: bool = False) -> None:
+    def _release(self, work: Work, choice: Choice, error: Exception | None = None) -> None:
         """Free its slot, if it has not been freed; what a choice that did not fail computed is kept."""
         sequence = choice.sequence
         if sequence.ended:
             return
         sequence.ended = True
         del self._owners[sequence.slot]
-        if failed:
-            self.slots.release(sequence.slot, wipe=wipe)
-        else:
+        if error is None:
             self.slots.keep(sequence.slot, sequence.tokens[: sequence.computed], work.principal)
+        else:
+            # What a broken model made of one sequence must not reach the next one in its place.
+            self.slots.release(sequence.slot, wipe=isinstance(error, FloatingPointError))
 
 
 def _row(choice: Choice) -> Row:

@@ -54,9 +54,8 @@ class Slots:
             self.reserve(slot, length)
         except (MemoryError, RuntimeError):
             return slot, 0
-        if source.slot != slot and not self._cache.copy(source.slot, slot, length):
-            return slot, 0
-        return slot, length
+        # Finding room may have cost the source itself.
+        return slot, length if self._cache.copy(source.slot, slot, length) else 0
 
     def reserve(self, slot: int, length: int) -> None:
         """Room for so many positions, at the cost of what is kept. Raises what the allocator raises."""

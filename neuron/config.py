@@ -21,6 +21,8 @@ class HostSettings(Struct, frozen=True, kw_only=True):
     engine: Literal["torch", "sim"] = "torch"
     threads: Annotated[int, Meta(ge=0)] = 0
     """CPU threads for arithmetic; 0 leaves it to torch."""
+    load_mb_s: Seconds = 0.0
+    """MiB a second that a load may read from disk; 0: as fast as it goes."""
     memory_mb: Annotated[int, Meta(ge=0)] = 0
     """MiB that models may take of each device; 0: what it has less a tenth (at least 1 GiB), of the CPU's half."""
 

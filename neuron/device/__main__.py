@@ -54,7 +54,7 @@ def build_engine(spec: Spec) -> Engine:
         return SimEngine(spec.device, settings.sim)
     from cortex.neuron.engine.torch.engine import TorchEngine  # noqa: PLC0415
 
-    return TorchEngine(spec.device, settings.neuron.threads)
+    return TorchEngine(spec.device, settings.neuron.threads, rate=settings.neuron.load_mb_s)
 
 
 def serve(spec: Spec) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import time
 import weakref
 from types import MappingProxyType
 from typing import Any
@@ -16,6 +17,7 @@ from cortex.neuron.discover import available_bytes
 from cortex.neuron.engine.base import Change, Job, Key, LoadAdvanced, Order, Output, Unloaded
 from cortex.neuron.engine.torch import files
 from cortex.neuron.engine.torch.loading import Complete, Loader
+from cortex.neuron.engine.torch.readers import Readers
 from cortex.neuron.engine.torch.serving import Serving
 from cortex.neuron.engine.torch.work import ENGINE_FAILED
 from cortex.protocol.faults import Code, FaultError, fault
@@ -29,6 +31,10 @@ LOOK_EVERY = 0.05
 LOOK_SOON = 0.002
 """Seconds between two looks at grammars that are being compiled, while nothing else is to be done."""
 SEARCH_EVERY = 1.0
+SHARE = 0.5
+"""Of the time that a step of those who speak took, how much goes to a model that is being loaded."""
+TURN = 0.05
+"""Seconds for which weights are taken at a time while nobody speaks: messages wait no longer."""
 DTYPES = MappingProxyType(
     {
         "": "auto",
@@ -51,12 +57,15 @@ class TorchEngine:
 
     name = "torch"
 
-    def __init__(self, device: Device, threads: int, loader: Loader | None = None) -> None:
+    def __init__(
+        self, device: Device, threads: int, readers: Readers | None = None, rate: float = 0.0
+    ) -> None:
         self.device = device
         # A device process sees its own GPU alone, whatever its index on the host.
         self._torch_device = torch.device("cuda", 0) if device.kind == "cuda" else torch.device("cpu")
         self._threads = threads
-        self._loader = loader or Loader(self._torch_device)
+        self._readers = readers or Readers()
+        self._loader = Loader(self._torch_device, self._readers.begin, rate)
         self._serving: dict[str, Serving] = {}
         self._leaving: dict[str, weakref.ref[Any]] = {}
         """Models that were let go; the weights of each are there as long as its reference is alive."""
@@ -75,6 +84,7 @@ class TorchEngine:
         return next((phase for phase in ("prefill", "decode") if phase in phases), "idle")
 
     def start(self) -> None:
+        self._readers.start()
         if self._threads:
             torch.set_num_threads(self._threads)
         if self._torch_device.type == "cuda":
@@ -113,6 +123,7 @@ class TorchEngine:
 
     def step(self, now: float) -> list[Output]:
         outputs: list[Output] = []
+        began = time.monotonic()
         with torch.inference_mode():
             for serving in self._serving.values():
                 # What went wrong was told to its clients in the step before; now the process has to go.
@@ -121,14 +132,17 @@ class TorchEngine:
                 outputs += serving.step(now)
         if self._leaving:
             outputs += self._returned(now)
+        speaking = any(serving.busy for serving in self._serving.values())
         if self._loader.is_busy:
-            outputs += self._progress()
+            outputs += self._progress(SHARE * (time.monotonic() - began) if speaking else TURN)
+        elif self._loader.broken is not None and not speaking:
+            raise self._loader.broken  # whoever starts this process afresh has readers again
         return outputs
 
-    def _progress(self) -> list[Change]:
+    def _progress(self, seconds: float) -> list[Change]:
         """What the loader has to tell; a model that is complete takes its first job after this step."""
         changes: list[Change] = []
-        for event in self._loader.poll():
+        for event in self._loader.poll(seconds):
             if isinstance(event, Complete):
                 serving = self._serving[event.model] = Serving(event.settings, event.loaded)
                 changes.append(serving.done(event.load_ms))
@@ -159,6 +173,8 @@ class TorchEngine:
             )
         if self._leaving:
             return max(0.0, self._search_at - now)
+        if self._loader.broken is not None:
+            return 0.0
         if not self._loader.is_busy:
             return None
         return 0.0 if self._loader.has_news else LOOK_EVERY
@@ -167,6 +183,8 @@ class TorchEngine:
         for serving in self._serving.values():
             serving.close()
         self._serving.clear()
+        self._loader.close()
+        self._readers.close()
         gc.collect()
         self._leaving.clear()
         self._give_back()

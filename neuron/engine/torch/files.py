@@ -79,11 +79,11 @@ def footprint(settings: ModelSettings, device: torch.device) -> int:
     chosen = dtype(settings.dtype, device)
     try:
         config = json.loads((found / "config.json").read_text(encoding="utf-8"))
-        headers = {path: _header(path) for path in _files(found)}
-        weights = sum(_weights(path, header, chosen.itemsize) for path, header in headers.items())
+        headers = {path: _header(path) for path in weights(found)}
+        size = sum(_weights(path, header, chosen.itemsize) for path, header in headers.items())
         if device.type == "cpu" and can_pack(chosen):
-            weights += _copies([header.tensors for header in headers.values()], config) * chosen.itemsize
-        return weights + _cache(settings, config, chosen.itemsize)
+            size += _copies([header.tensors for header in headers.values()], config) * chosen.itemsize
+        return size + _cache(settings, config, chosen.itemsize)
     except FaultError:
         raise
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
@@ -91,7 +91,7 @@ def footprint(settings: ModelSettings, device: torch.device) -> int:
         raise fault(Code.LOAD_FAILED, message) from error
 
 
-def _files(found: Path) -> list[Path]:
+def weights(found: Path) -> list[Path]:
     """The files that hold the weights; others may lie beside them."""
     index = found / "model.safetensors.index.json"
     if index.is_file():

@@ -20,7 +20,6 @@ from cortex.neuron.engine.base import LoadAdvanced
 from cortex.neuron.engine.torch import attention, files
 from cortex.neuron.engine.torch.cache import LayerShape
 from cortex.neuron.engine.torch.constraint import Grammars
-from cortex.neuron.engine.torch.linear import pack
 from cortex.neuron.engine.torch.sampler import Defaults
 from cortex.neuron.engine.torch.vocabulary import Vocabulary
 from cortex.protocol.faults import Code, FaultError, fault
@@ -50,23 +49,35 @@ class Loaded:
 Tell = Callable[[LoadAdvanced], None]
 
 
-def load(settings: ModelSettings, device: torch.device, tell: Tell | None = None) -> Loaded:
-    """Load, check and probe one model; `tell` hears how far it is. Raises `FaultError` with code load_failed."""
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What there is to know of a model besides its weights; without anything of a process, so that it travels."""
+
+    layers: tuple[LayerShape, ...]
+    context: int
+    vocabulary: int
+    """How many token ids it has."""
+    eos: frozenset[int]
+    """What its configuration says; the tokenizer may know another."""
+    defaults: Defaults
+    dtype: torch.dtype
+
+
+def read(settings: ModelSettings, device: torch.device, tell: Tell) -> tuple[Any, Facts]:
+    """A model in the memory of this process, as its files have it, tried out; `tell` hears how far it is.
+
+    `device` is where it will be computed: that decides on the number format. Raises `FaultError`, code load_failed.
+    """
     try:
-        return _load(settings, device, tell or _unheard)
+        return _read(settings, device, tell)
     except FaultError:
         raise
     except Exception as error:  # configurations and weights fail in as many ways as there are libraries below
         raise fault(Code.LOAD_FAILED, f"{settings.id}: {type(error).__name__}: {error}.") from error
 
 
-def _unheard(_: LoadAdvanced) -> None:
-    """Nobody asked how far it is."""
-
-
-def _load(settings: ModelSettings, device: torch.device, tell: Tell) -> Loaded:
+def _read(settings: ModelSettings, device: torch.device, tell: Tell) -> tuple[Any, Facts]:
     directory = files.directory(settings)
-    tell(LoadAdvanced(settings.id, 0, detail="reading the weights"))
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     attention.register()
@@ -79,31 +90,52 @@ def _load(settings: ModelSettings, device: torch.device, tell: Tell) -> Loaded:
         trust_remote_code=False,
         local_files_only=True,
     )
-    tell(LoadAdvanced(settings.id, 70, detail="moving the weights to the device"))
-    model.to(device).eval()
-    size = model.get_memory_footprint()
-    if device.type == "cpu":
-        with torch.inference_mode():
-            size += pack(model, dtype)
-    tell(LoadAdvanced(settings.id, 90, size, "reading the tokenizer"))
-    tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=False, local_files_only=True)
+    tell(LoadAdvanced(settings.id, 55, detail="trying it out"))
+    model.eval()
     config = model.config.get_text_config()
-    context = _context(settings, config)
-    tell(LoadAdvanced(settings.id, 95, size, "trying it out"))
-    size_of_vocabulary = model.get_input_embeddings().weight.shape[0]
-    eos = _eos(model.generation_config, tokenizer)
-    return Loaded(
-        model=model,
-        tokenizer=tokenizer,
-        layers=_probe(settings.id, model, config, device),
-        context=context,
-        vocabulary=Vocabulary(tokenizer, size_of_vocabulary),
-        grammars=Grammars(tokenizer, size_of_vocabulary, eos),
-        eos=eos,
+    facts = Facts(
+        layers=_probe(settings.id, model, config),
+        context=_context(settings, config),
+        vocabulary=model.get_input_embeddings().weight.shape[0],
+        eos=_eos(model.generation_config),
         defaults=_defaults(model.generation_config),
         dtype=dtype,
-        device=device,
-        bytes=size,
+    )
+    return model, facts
+
+
+def complete(settings: ModelSettings, facts: Facts, model: Any, device: torch.device, size: int) -> Loaded:
+    """What text takes, beside a model that was read. Raises `FaultError` with code load_failed."""
+    directory = files.directory(settings)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=False, local_files_only=True)
+        own = tokenizer.eos_token_id
+        eos = facts.eos if own is None else facts.eos | {own}
+        return Loaded(
+            model=model,
+            tokenizer=tokenizer,
+            layers=facts.layers,
+            context=facts.context,
+            vocabulary=Vocabulary(tokenizer, facts.vocabulary),
+            grammars=Grammars(tokenizer, facts.vocabulary, eos),
+            eos=eos,
+            defaults=facts.defaults,
+            dtype=facts.dtype,
+            device=device,
+            bytes=size,
+        )
+    except Exception as error:
+        raise fault(Code.LOAD_FAILED, f"{settings.id}: {type(error).__name__}: {error}.") from error
+
+
+def try_out(model: Any, probe: attention.Probe) -> None:
+    """Read two tokens."""
+    device = model.get_input_embeddings().weight.device
+    model(
+        input_ids=torch.zeros(1, 2, dtype=torch.long, device=device),
+        position_ids=torch.arange(2, device=device)[None],
+        use_cache=False,
+        cortex_batch=probe,
     )
 
 
@@ -121,11 +153,11 @@ def _context(settings: ModelSettings, config: Any) -> int:
     return context
 
 
-def _eos(generation: Any, tokenizer: Any) -> frozenset[int]:
+def _eos(generation: Any) -> frozenset[int]:
     """Every id that ends an answer: chat models have more than one."""
     configured = generation.eos_token_id
     listed = configured if isinstance(configured, list | tuple) else [configured]
-    return frozenset(int(token) for token in (*listed, tokenizer.eos_token_id) if token is not None)
+    return frozenset(int(token) for token in listed if token is not None)
 
 
 def _defaults(generation: Any) -> Defaults:
@@ -142,17 +174,11 @@ def _defaults(generation: Any) -> Defaults:
     )
 
 
-def _probe(name: str, model: Any, config: Any, device: torch.device) -> tuple[LayerShape, ...]:
+def _probe(name: str, model: Any, config: Any) -> tuple[LayerShape, ...]:
     """Run two tokens to see that every layer attends through our function, and what each stores."""
     probe = attention.Probe()
-    ids = torch.zeros(1, 2, dtype=torch.long, device=device)
     with torch.inference_mode():
-        model(
-            input_ids=ids,
-            position_ids=torch.arange(2, device=device)[None],
-            use_cache=False,
-            cortex_batch=probe,
-        )
+        try_out(model, probe)
     layers = int(config.num_hidden_layers)
     if sorted(probe.layers) != list(range(layers)):
         raise fault(

@@ -1,25 +1,41 @@
-"""Loads that do not keep the device thread waiting: one after the other, on a thread of their own.
+"""Loads that do not keep the device thread waiting: a reader process reads, the device thread takes what it has laid.
 
-What the device thread sees is a mailbox: begin, abandon, poll. Whatever stands behind it may be replaced.
+What the device thread sees is a mailbox: begin, abandon, poll. Weights come through shared memory and are taken in
+pieces, between the steps of models that are speaking. A thread follows the reader's words, and another prepares the
+text side of a model. One load runs at a time, the others wait.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import threading
 import time
 from collections import deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.reduction import recv_handle
 from queue import Empty, SimpleQueue
+from typing import Any
 
 import torch
 
 from cortex.neuron.config import ModelSettings
 from cortex.neuron.engine.base import LoadAdvanced, LoadFailed, Unloaded
-from cortex.neuron.engine.torch.loader import Loaded, load
+from cortex.neuron.engine.torch import attention
+from cortex.neuron.engine.torch.arena import Arena, unpack
+from cortex.neuron.engine.torch.loader import Facts, Loaded, complete, try_out
+from cortex.neuron.engine.torch.moving import settle, taken
+from cortex.neuron.engine.torch.readers import end_reader
+from cortex.neuron.engine.torch.reading import Filled, Laid, Task
 from cortex.protocol.faults import FaultError
 
 log = logging.getLogger("cortex.engine")
+
+LAID = 60
+TAKEN = 95
+"""Percent of a load at which its weights have been laid into shared memory, and taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,29 +49,48 @@ class Complete:
 
 
 Event = LoadAdvanced | LoadFailed | Complete | Unloaded
+Begin = Callable[[Task], Connection]
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrived:
+    """A model whose tensors lie in shared memory, filled in or not."""
+
+    model: Any
+    arena: Arena
+    facts: Facts
+
+
+class _Ended:
+    """The reader is gone."""
+
+
+_Mail = LoadAdvanced | LoadFailed | Filled | _Arrived | Loaded | _Ended
 
 
 class Loader:
-    """Belongs to the device thread. Transformers changes global state while it loads, so one load runs at a time."""
+    """Belongs to the device thread; `begin` starts a reader. Transformers changes global state, so one load runs at a time."""
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, begin: Begin, rate: float = 0.0) -> None:
         self._device = device
+        self._begin = begin
+        self._rate = rate
         self._waiting: deque[ModelSettings] = deque()
-        self._current: str | None = None
-        self._abandoned = False
-        self._mail: SimpleQueue[LoadAdvanced | LoadFailed | Complete] = SimpleQueue()
-        self._gone: list[Event] = []
-        """Loads that were given up before they began."""
+        self._current: _Load | None = None
+        self._told: list[Event] = []
+        """What is to be told of loads that never began."""
+        self.broken: OSError | None = None
+        """Why no reader can be started any more: only a fresh process can load."""
 
     @property
     def is_busy(self) -> bool:
         """Whether `poll` may have something to tell, now or later."""
-        return self._current is not None or bool(self._gone)
+        return self._current is not None or bool(self._told)
 
     @property
     def has_news(self) -> bool:
-        """Whether `poll` has something to tell now."""
-        return bool(self._gone) or not self._mail.empty()
+        """Whether `poll` has something to do now."""
+        return bool(self._told) or (self._current is not None and self._current.has_news)
 
     def begin(self, settings: ModelSettings) -> None:
         """Load a model as soon as those before it are done."""
@@ -63,47 +98,190 @@ class Loader:
         self._next()
 
     def abandon(self, model: str) -> None:
-        """Give a load up. One that runs cannot be interrupted: it ends unseen, and `Unloaded` tells when."""
-        if model == self._current:
-            self._abandoned = True
+        """Give a load up; `Unloaded` tells when nothing is left of it."""
+        if self._current is not None and self._current.settings.id == model:
+            self._current.abandon()
             return
         self._waiting = deque(settings for settings in self._waiting if settings.id != model)
-        self._gone.append(Unloaded(model))
+        self._told.append(Unloaded(model))
 
-    def poll(self) -> list[Event]:
-        """What happened since the last call, in order."""
-        events, self._gone = self._gone, []
-        while True:
-            try:
-                event = self._mail.get_nowait()
-            except Empty:
-                return events
-            if isinstance(event, LoadAdvanced):
-                if not self._abandoned:
-                    events.append(event)
-                continue
-            # What was loaded for nothing is let go of here, with the last reference to it.
-            events.append(Unloaded(event.model) if self._abandoned else event)
-            self._current, self._abandoned = None, False
-            self._next()
+    def poll(self, seconds: float) -> list[Event]:
+        """What happened since the last call, in order; takes weights for about so long, and at least one piece."""
+        events, self._told = self._told, []
+        if self._current is not None:
+            events += self._current.advance(time.monotonic() + seconds)
+            if (outcome := self._current.outcome()) is not None:
+                self._current = None
+                events.append(outcome)
+                self._next()
+        return events
+
+    def close(self) -> None:
+        """Give everything up, without waiting for it."""
+        self._waiting.clear()
+        if self._current is not None:
+            self._current.abandon()
 
     def _next(self) -> None:
-        if self._current is None and self._waiting:
+        while self._current is None and self._waiting:
             settings = self._waiting.popleft()
-            self._current = settings.id
-            self._start(settings)
+            try:
+                connection = self._begin(Task(settings, self._device.type, self._rate))
+            except OSError as error:
+                self.broken = error
+                self._told.append(
+                    LoadFailed(settings.id, f"No process could be started to read it: {error}.")
+                )
+            else:
+                self._current = _Load(settings, self._device, connection)
 
-    def _start(self, settings: ModelSettings) -> None:
-        threading.Thread(target=self._load, args=(settings,), name="loader", daemon=True).start()
 
-    def _load(self, settings: ModelSettings) -> None:
-        """On the loader thread: everything it has to say goes through the mailbox."""
-        began = time.monotonic()
+class _Load:
+    """One load under way, as the device thread sees it."""
+
+    def __init__(self, settings: ModelSettings, device: torch.device, connection: Connection) -> None:
+        self.settings = settings
+        self._device = device
+        self._connection = connection
+        self._mail: SimpleQueue[_Mail] = SimpleQueue()
+        self._began = time.monotonic()
+        self._unwanted: LoadFailed | Unloaded | None = None
+        """What there will be to tell once nothing is left of it."""
+        self._busy = 1
+        """Threads at work on it."""
+        self._arrived: _Arrived | None = None
+        self._loaded: Loaded | None = None
+        self._pieces: Iterator[int] | None = None
+        self._needs = self._filled = self._percent = 0
+        threading.Thread(target=self._follow, name="loader", daemon=True).start()
+
+    @property
+    def has_news(self) -> bool:
+        can_take = self._pieces is not None and self._needs <= self._filled
+        return can_take or not self._mail.empty() or self._is_over
+
+    @property
+    def _is_over(self) -> bool:
+        if self._unwanted is not None:
+            return not self._busy
+        return self._pieces is None and self._loaded is not None
+
+    def abandon(self) -> None:
+        self._drop(Unloaded(self.settings.id))
+
+    def advance(self, until: float) -> list[Event]:
+        """Hear what there is to hear, and take what is there."""
+        told: list[Event] = []
+        while True:
+            try:
+                heard = self._mail.get_nowait()
+            except Empty:
+                break
+            if isinstance(heard, LoadAdvanced) and self._unwanted is None:
+                told.append(heard)
+            else:
+                self._hear(heard)
+        percent = self._percent
         try:
-            loaded = load(settings, self._device, self._mail.put)
+            self._take(until)
+        except Exception as error:  # the device has no room for it, or torch no kernel
+            log.exception("%s could not be taken over", self.settings.id)
+            self._drop(LoadFailed(self.settings.id, f"{type(error).__name__}: {error}."))
+        if self._percent > percent and self._arrived is not None:
+            held = self._arrived.arena.resident
+            told.append(LoadAdvanced(self.settings.id, self._percent, held, "taking the weights"))
+        return told
+
+    def _hear(self, heard: _Mail) -> None:
+        match heard:
+            case LoadFailed():
+                self._drop(heard)
+            case Filled():
+                self._filled = heard.end
+            case _Arrived() if self._unwanted is None:
+                self._arrived = heard
+                self._pieces = settle(heard.model, heard.arena, heard.facts.dtype, self._device)
+                self._busy += 1
+                threading.Thread(target=self._write_text, args=(heard,), name="loader", daemon=True).start()
+            case Loaded():
+                self._busy -= 1
+                self._loaded = heard
+                if self._unwanted is not None:
+                    self._drop(self._unwanted)
+            case _Ended():
+                self._busy -= 1
+                self._connection.close()
+                if self._arrived is None or self._filled < self._arrived.arena.size:
+                    self._drop(LoadFailed(self.settings.id, "The process that read it ended without a word."))
+
+    def _take(self, until: float) -> None:
+        while self._pieces is not None and self._needs <= self._filled:
+            assert self._arrived is not None
+            try:
+                self._needs = next(self._pieces)
+            except StopIteration:
+                self._pieces = None
+                return
+            share = self._needs / max(1, self._arrived.arena.size)
+            self._percent = max(self._percent, LAID + int((TAKEN - LAID) * share))
+            if time.monotonic() >= until:
+                return
+
+    def outcome(self) -> Event | None:
+        """How it ended, once it has."""
+        if not self._is_over:
+            return None
+        if self._unwanted is not None:
+            return self._unwanted
+        assert self._loaded is not None
+        assert self._arrived is not None
+        try:
+            with torch.inference_mode():
+                try_out(self._loaded.model, attention.Probe())
+        except Exception as error:
+            log.exception("%s does not run on this device", self.settings.id)
+            self._drop(LoadFailed(self.settings.id, f"{type(error).__name__}: {error}."))
+            return self._unwanted
+        arena = self._arrived.arena if self._device.type == "cpu" else None
+        loaded = dataclasses.replace(self._loaded, bytes=taken(self._loaded.model, arena))
+        took = round(1000 * (time.monotonic() - self._began))
+        return Complete(self.settings.id, self.settings, loaded, took)
+
+    def _drop(self, why: LoadFailed | Unloaded) -> None:
+        """It ends without a model: the first reason counts, but for whoever gives it up."""
+        if isinstance(why, LoadFailed) and self._unwanted is None:
+            log.error("cannot load %s: %s", self.settings.id, why.detail)
+        if self._unwanted is None or isinstance(why, Unloaded):
+            self._unwanted = why
+        if self._loaded is not None:
+            self._loaded.grammars.close()
+        self._arrived = self._loaded = self._pieces = None
+        end_reader(self._connection)
+
+    # ── on threads of their own ──────────────────────────────────────────────────────────────────────────────────
+
+    def _follow(self) -> None:
+        """Pass on what the reader says, to its end."""
+        try:
+            while True:
+                told = self._connection.recv()
+                if isinstance(told, Laid):
+                    arena = Arena(recv_handle(self._connection), told.parcel.bytes)
+                    told = _Arrived(unpack(told.parcel, arena), arena, told.facts)
+                    del arena
+                self._mail.put(told)
+                del told
+        except (EOFError, OSError):
+            pass
+        except Exception as error:  # modules that cannot be unpickled
+            log.exception("%s could not be taken over", self.settings.id)
+            self._mail.put(LoadFailed(self.settings.id, f"{type(error).__name__}: {error}."))
+        self._mail.put(_Ended())
+
+    def _write_text(self, arrived: _Arrived) -> None:
+        """The tokenizer and all that hangs on it: seconds, for a large vocabulary."""
+        try:
+            self._mail.put(complete(self.settings, arrived.facts, arrived.model, self._device, 0))
         except FaultError as error:
-            log.error("cannot load %s: %s", settings.id, error)
-            self._mail.put(LoadFailed(settings.id, error.fault.message))
-            return
-        took = round(1000 * (time.monotonic() - began))
-        self._mail.put(Complete(settings.id, settings, loaded, took))
+            self._mail.put(LoadFailed(self.settings.id, error.fault.message))
+            self._mail.put(_Ended())

@@ -14,7 +14,8 @@ from transformers.models.qwen3.modeling_qwen3 import Qwen3Attention
 
 from cortex.neuron.config import ModelSettings
 from cortex.neuron.demo import model_path
-from cortex.neuron.engine.torch.loader import load
+from cortex.neuron.engine.torch.linear import is_fast
+from cortex.neuron.engine.torch.loader import Loaded, complete, read
 from cortex.neuron.engine.torch.sampler import Defaults
 from cortex.protocol.faults import Code, FaultError
 from cortex.protocol.request import Chat, Complete, Sampling, Text, Turn
@@ -22,8 +23,10 @@ from cortex.protocol.request import Chat, Complete, Sampling, Text, Turn
 CPU = torch.device("cpu")
 
 
-def loaded(directory: Path, **settings: object):
-    return load(ModelSettings(id="m", source=str(directory), **settings), CPU)
+def loaded(directory: Path, **settings: object) -> Loaded:
+    model = ModelSettings(id="m", source=str(directory), **settings)
+    found, facts = read(model, CPU, lambda _: None)
+    return complete(model, facts, found, CPU, 0)
 
 
 def edited(directory: Path, target: Path, name: str = "config.json", **changes: object) -> Path:
@@ -42,12 +45,12 @@ def refused(directory: Path, **settings: object) -> str:
 
 
 def test_facts(directory: Callable[[str], Path]) -> None:
-    """Context, vocabulary, size and layers are those of the checkpoint; the CPU computes in float32."""
+    """Context, vocabulary, size and layers are those of the checkpoint; the number format is what the CPU computes fast."""
     model = loaded(directory("qwen3"))
     assert model.context == 512
-    assert model.dtype is torch.float32
-    weights = 4 * sum(weight.numel() for weight in model.model.parameters())
-    assert weights <= model.bytes < 1.01 * weights
+    assert model.dtype is (torch.bfloat16 if is_fast(torch.bfloat16) else torch.float32)
+    assert loaded(directory("qwen3"), dtype="float32").dtype is torch.float32
+    assert model.vocabulary.size == model.model.get_input_embeddings().weight.shape[0]
     assert [(layer.heads, layer.key_dim, layer.value_dim) for layer in model.layers] == [(2, 16, 16)] * 2
     assert loaded(directory("qwen3"), context=100).context == 100
     assert loaded(directory("qwen3"), context=10_000).context == 512

@@ -132,6 +132,7 @@ class Loads:
                 evict=part.evict,
                 load=spec if part.loads else None,
                 drain=plan.drain,
+                sleep=reason != "operator",
             )
             neuron.asked = command
             neuron.closing.update(part.evict)
@@ -280,9 +281,12 @@ class Loads:
         if held is not None and held.state == "loading":
             return None
         if held is not None and held.state == "hot":
-            seconds = held.load_ms / 1000 or now - placement.begun
-            self._view.usage.loaded(plan.model, seconds)
-            self.durations.append(seconds)
+            if held.wake_ms:
+                self.durations.append(held.wake_ms / 1000)
+            else:
+                seconds = held.load_ms / 1000 or now - placement.begun
+                self._view.usage.loaded(plan.model, seconds)
+                self.durations.append(seconds)
             return End.DONE, ""
         if placement.is_abandoned and held is None:
             return End.REFUSED, "nobody waited for it any more"

@@ -127,7 +127,13 @@ def look(
     missing = need - neuron.device.free_bytes
     if missing <= 0:
         occupied = sum(model.state in OCCUPYING for model in neuron.models.values())
-        rank: Rank = (0.0, float(occupied), float(neuron.device.budget_bytes), float(-missing))
+        rank: Rank = (
+            0.0,
+            is_cold(profile.id, neuron),
+            float(occupied),
+            float(neuron.device.budget_bytes),
+            float(-missing),
+        )
         return Look(neuron, able=True, victims=(), reason="there is room", rank=rank)
     here = residents(view, neuron, now, kept=kept)
     strategy = view.policy.strategy
@@ -137,8 +143,14 @@ def look(
         short = f"{missing // MIB + 1} MiB short"
         return Look(neuron, able=True, victims=None, reason=f"{short}: {blocked}" if blocked else short)
     busy = sum(resident.busy for resident in chosen)
-    rank = (1.0, float(busy), *_dearness(view, chosen), float(len(chosen)))
+    rank = (1.0, float(busy), is_cold(profile.id, neuron), *_dearness(view, chosen), float(len(chosen)))
     return Look(neuron, able=True, victims=chosen, reason="after an eviction", rank=rank)
+
+
+def is_cold(model: str, neuron: Neuron) -> float:
+    """1 where it would have to be read from disk; 0 where it sleeps, and is back in no time."""
+    held = neuron.models.get(model)
+    return float(held is None or held.state != "asleep")
 
 
 def closed(model: str, neuron: Neuron, now: float) -> str:

@@ -14,7 +14,7 @@ from operator import itemgetter
 
 from cortex.broker.catalogue import Profile
 from cortex.broker.fleet import Neuron
-from cortex.broker.placement import Look, Plan, Rank, closed, footprint_on, look, looks, plan, unable
+from cortex.broker.placement import Look, Plan, Rank, closed, footprint_on, is_cold, look, looks, plan, unable
 from cortex.broker.view import View
 
 Row = tuple[float, int, int]
@@ -68,7 +68,7 @@ def _contenders(
     while bounds and bounds[0][0] <= best:
         bound, number, missing, rows = heapq.heappop(bounds)
         if rows:
-            sharper = (*bound[:3], _cheapest(missing, rows))
+            sharper = (*bound[:-1], _cheapest(missing, rows))
             heapq.heappush(bounds, (max(bound, sharper), number, missing, []))
             continue
         one = look(view, profile, full[number][1], now, drain=drain, kept=kept)
@@ -126,7 +126,7 @@ def _bounds(
         if total < missing:
             continue
         busy = _fewest(missing - total + sum(working), working) if working else 0.0
-        first = (1.0, busy, float(spare < missing))
+        first = (1.0, busy, is_cold(profile.id, neuron), float(spare < missing))
         if spare >= missing:
             rows = extra  # if any other has to go after all, the rank is a worse one
         match strategy:

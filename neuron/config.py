@@ -23,6 +23,9 @@ class HostSettings(Struct, frozen=True, kw_only=True):
     """CPU threads for arithmetic; 0 leaves it to torch."""
     load_mb_s: Seconds = 0.0
     """MiB a second that a load may read from disk; 0: as fast as it goes."""
+    asleep_mb: Annotated[int, Meta(ge=0)] | None = None
+    """MiB of the host's memory in which each device's evicted models sleep; 0: none does. Unset: all devices together
+    have a quarter of the host's memory, and simulated ones none."""
     memory_mb: Annotated[int, Meta(ge=0)] = 0
     """MiB that models may take of each device; 0: what it has less a tenth (at least 1 GiB), of the CPU's half."""
 

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from cortex.neuron.config import ModelSettings
 from cortex.neuron.engine.base import Engine, Job, Key, Output
+from cortex.neuron.invariants import check as check_residency
 from cortex.neuron.outbox import Outbox
 from cortex.neuron.placing import DRAINED, Placing
 from cortex.neuron.residency import Residency
@@ -62,10 +63,10 @@ class Work:
 class Core:
     """See the module's docstring."""
 
-    def __init__(self, node: str, engine: Engine, links: int, budget: int) -> None:
+    def __init__(self, node: str, engine: Engine, links: int, budget: int, asleep_budget: int = 0) -> None:
         self.node = node
         self.engine = engine
-        self.residency = Residency(engine, budget)
+        self.residency = Residency(engine, budget, asleep_budget)
         self.placing = Placing(self.residency)
         self.links = [Link(index) for index in range(links)]
         self.work: dict[Key, Work] = {}
@@ -255,7 +256,7 @@ class Core:
     def check(self) -> None:
         """Assert what must always hold."""
         assert not self.work.keys() & self._ended.keys(), "an attempt is live and ended"
-        self.residency.check()
+        check_residency(self.residency)
         running = Counter(work.model for work in self.work.values())
         counted = {name: one.running for name, one in self.residency.holdings.items() if one.running}
         assert counted == running, f"in hand {dict(running)}, counted {counted}"

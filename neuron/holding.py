@@ -55,6 +55,10 @@ class Holding:
     failures: int = 0
     facts: LoadDone | None = None
     load_ms: int = 0
+    """What reading it took, the last time; `wake_ms`: what waking it took, if that is how it was loaded last."""
+    wake_ms: int = 0
+    sleeps: bool = False
+    """Whether it shall sleep when it leaves."""
     loading: Loading | None = None
     running: int = 0
     used_at: float = 0.0
@@ -67,6 +71,8 @@ class Holding:
             self.loading = None
         if self.state in {State.COLD, State.FAILED, State.LOADING}:
             self.facts = None
+        if self.state is not State.DRAINING:
+            self.sleeps = False
 
     def is_led_by(self, index: int) -> bool:
         """Whether requests for it come to the device of this index: of several, the lowest leads."""
@@ -87,5 +93,6 @@ class Holding:
             pinned=self.pinned,
             devices=devices,
             load_ms=self.load_ms,
+            wake_ms=self.wake_ms,
             failures=self.failures,
         )

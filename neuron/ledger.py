@@ -116,6 +116,11 @@ class Ledger:
         others = sum(one.unused for one in self.entries.values() if one.stage is Stage.HELD)
         return self.present + entry.bytes <= self.budget and measured - others >= entry.bytes
 
+    def is_short(self, model: str, measured: int) -> bool:
+        """Whether all that a waiting model lacks is memory that somebody else has, or that was kept beyond the budget."""
+        entry = self._at(model, Stage.WAITING)
+        return self.present + entry.bytes <= self.budget and not self.is_clear(model, measured)
+
     def begin(self, model: str) -> None:
         """The model begins to take its memory."""
         entry = self._at(model, Stage.WAITING)
@@ -166,6 +171,11 @@ class Ledger:
         assert 0 <= self.promised <= self.budget, f"overdrawn: {self!r}"
         assert 0 <= self.present <= self.budget, f"more than there is: {self!r}"
         assert all(0 <= entry.used <= entry.bytes for entry in self.entries.values()), f"used: {self!r}"
+
+
+def asleep_budget_of(memory_bytes: int, devices: int, asleep_mb: int | None) -> int:
+    """Bytes of the host's memory in which one device's models may sleep: of a quarter, each device has its share."""
+    return memory_bytes // 4 // max(1, devices) if asleep_mb is None else asleep_mb * MIB
 
 
 def budget_of(device: Device, memory_mb: int) -> int:

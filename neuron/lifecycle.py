@@ -6,9 +6,11 @@
      │                    └─failed─▶ failed ──placed──▶ loading
      └──────────forgotten──────────────┘
 
+    draining ──slept──▶ asleep ──placed──▶ loading;  asleep ──forgotten──▶ cold
+
 `loading` begins with the reservation: whether it waits for its victims, for the other members of a replica over
-several devices, or for the weights. `draining` ends what runs, then gives its memory back. Knows no memory and no
-message. An unknown pair is a fault of ours.
+several devices, or for the weights. `draining` ends what runs, then gives its memory back. What is `asleep` has nothing
+of the device, and its weights in the host's memory. Knows no memory and no message. An unknown pair is a fault of ours.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ class State(StrEnum):
     LOADING = "loading"
     HOT = "hot"
     DRAINING = "draining"
+    ASLEEP = "asleep"
     FAILED = "failed"
 
 
@@ -37,6 +40,8 @@ class Trigger(StrEnum):
     EVICTED = "evicted"
     LEFT = "left"
     """Its memory is back, or is not waited for any longer."""
+    SLEPT = "slept"
+    """Its memory is back, and its weights are kept; or a reservation of one that sleeps was given up."""
     FORGOTTEN = "forgotten"
     """A failure is not held against it any longer."""
 
@@ -49,7 +54,11 @@ TRANSITIONS: Mapping[tuple[State, Trigger], State] = MappingProxyType(
         (State.LOADING, Trigger.LAPSED): State.COLD,
         (State.LOADING, Trigger.EVICTED): State.DRAINING,
         (State.HOT, Trigger.EVICTED): State.DRAINING,
+        (State.LOADING, Trigger.SLEPT): State.ASLEEP,
         (State.DRAINING, Trigger.LEFT): State.COLD,
+        (State.DRAINING, Trigger.SLEPT): State.ASLEEP,
+        (State.ASLEEP, Trigger.PLACED): State.LOADING,
+        (State.ASLEEP, Trigger.FORGOTTEN): State.COLD,
         (State.FAILED, Trigger.PLACED): State.LOADING,
         (State.FAILED, Trigger.FORGOTTEN): State.COLD,
     }

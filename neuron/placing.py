@@ -100,7 +100,7 @@ class Placing:
         for victim in command.evict:
             self._require_evictable(victim, drain=command.drain)
         if load is None:
-            self._evict(command.evict, now)
+            self._evict(command, now)
             return
         order = self._order(load)
         size = self._size(order, load)
@@ -108,13 +108,14 @@ class Placing:
             raise fault(Code.UNSUPPORTED, f"{load.model} cannot make room for itself.", param="evict")
         self._require_absent(load.model)
         self._require_room(load.model, size, frozenset(command.evict))
-        after = self._evict(command.evict, now)
+        after = self._evict(command, now)
         residency.place(order, size, now, load=load, command=command.command, after=after)
         residency.begin(now)
 
-    def _evict(self, victims: tuple[str, ...], now: float) -> set[str]:
-        """Let them go; answers those that take their time."""
-        return {victim for victim in dict.fromkeys(victims) if self._residency.evict(victim, now)}
+    def _evict(self, command: m.Place, now: float) -> set[str]:
+        """Let the victims go; answers those that take their time."""
+        victims = dict.fromkeys(command.evict)
+        return {one for one in victims if self._residency.evict(one, now, sleep=command.sleep)}
 
     def _require_evictable(self, victim: str, *, drain: bool) -> None:
         holding = self._residency.find(victim)
@@ -154,7 +155,7 @@ class Placing:
             raise fault(Code.NO_CAPACITY, f"This device is {residency.degraded}", retry_after=5)
         in_budget, in_memory = (
             ledger.in_budget(victims),
-            ledger.in_memory(residency.engine.free_bytes, victims),
+            ledger.in_memory(residency.measured, victims),
         )
         if size > in_budget:
             raise fault(

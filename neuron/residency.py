@@ -8,12 +8,22 @@ business of `cortex.neuron.placing`. No clock here.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
 import msgspec
 
+from cortex.neuron.asleep import Asleep
 from cortex.neuron.config import ModelSettings
-from cortex.neuron.engine.base import Change, Engine, LoadAdvanced, LoadDone, LoadFailed, Order
+from cortex.neuron.engine.base import (
+    Change,
+    Engine,
+    LoadAdvanced,
+    LoadDone,
+    LoadFailed,
+    Order,
+    Slept,
+    Unloaded,
+)
 from cortex.neuron.holding import Holding, Loading
 from cortex.neuron.ledger import MIB, Ledger, Stage
 from cortex.neuron.lifecycle import State, Trigger
@@ -35,9 +45,10 @@ SURPLUS = "it takes {:.0f} MiB, more than the {:.0f} MiB that were reserved, and
 class Residency:
     """`version` grows by one with each change that a broker must see."""
 
-    def __init__(self, engine: Engine, budget: int) -> None:
+    def __init__(self, engine: Engine, budget: int, asleep_budget: int = 0) -> None:
         self.engine = engine
         self.ledger = Ledger(budget)
+        self.asleep = Asleep(asleep_budget, is_in_place=engine.device.kind == "cpu")
         self.holdings: dict[str, Holding] = {}
         self.version = 0
         self.cycles = self.evictions = 0
@@ -55,8 +66,13 @@ class Residency:
     @property
     def device(self) -> Device:
         """The device, with what is free of it by ledger and by measure."""
-        free = self.ledger.free(self.engine.free_bytes)
+        free = self.ledger.free(self.measured)
         return msgspec.structs.replace(self.engine.device, budget_bytes=self.ledger.budget, free_bytes=free)
+
+    @property
+    def measured(self) -> int:
+        """Bytes that are free or could be at once: the CPU's memory is where models sleep, until it is needed."""
+        return self.engine.free_bytes + self.asleep.reclaimable
 
     @property
     def use(self) -> dict[str, tuple[int, float]]:
@@ -145,16 +161,21 @@ class Residency:
         holding.loading, holding.detail = loading, ""
         self.version += 1
 
-    def evict(self, model: str, now: float) -> bool:
-        """Let a model go once its requests have ended; answers whether there is anything to wait for."""
+    def evict(self, model: str, now: float, *, sleep: bool = False) -> bool:
+        """Let a model go once its requests have ended; answers whether there is anything to wait for.
+
+        `sleep`: its weights stay in the host's memory if there is room.
+        """
         holding = self.holdings[model]
         self.version += 1
         self.evictions += 1
-        if holding.state is State.FAILED:
+        holding.sleeps = sleep and holding.state is State.HOT
+        if holding.state is State.ASLEEP:
+            self._forget_sleeper(model)
+        elif holding.state is State.FAILED:
             self._settle(holding, Trigger.FORGOTTEN, "")
         elif holding.loading is not None and not holding.loading.begun:
-            self.ledger.cancel(model)
-            self._settle(holding, Trigger.LAPSED, "")
+            self._lapse(holding)
         elif holding.state is not State.DRAINING:
             self.ledger.leave(model)
             holding.turn(Trigger.EVICTED)
@@ -194,7 +215,12 @@ class Residency:
             case LoadFailed():
                 self.ledger.gone(change.model)
                 self._fail(holding, change.detail)
-            case _:
+            case Slept():
+                self.asleep.sizes[change.model] = change.bytes
+                self.asleep.expected.pop(change.model, None)
+                self._is_back(holding)
+            case Unloaded():
+                self.asleep.expected.pop(change.model, None)
                 self._is_back(holding)
         self.version += 1
         self.begin(now)
@@ -212,15 +238,21 @@ class Residency:
             self._give_up(holding, SURPLUS.format(change.bytes / MIB, reserved / MIB), now)
             return
         holding.turn(Trigger.LOADED)
-        holding.facts, holding.load_ms, holding.failures = change, change.load_ms, 0
+        self.asleep.sizes.pop(change.model, None)
+        holding.facts, holding.failures = change, 0
+        holding.wake_ms = change.load_ms if change.woke else 0
+        holding.load_ms = holding.load_ms if change.woke else change.load_ms
         holding.used_at, holding.size = now, self.ledger.entries[change.model].bytes
 
     def _is_back(self, holding: Holding) -> None:
         self.ledger.gone(holding.order.model)
         holding.back_by = None
         if holding.state is State.DRAINING:
-            self._settle(holding, Trigger.LEFT, "")
-        elif holding.state is State.COLD:  # it was counted as lost before
+            slept = holding.order.model in self.asleep.sizes
+            self._settle(holding, Trigger.SLEPT if slept else Trigger.LEFT, "")
+        elif holding.order.model in self.asleep.sizes:  # it was counted as lost before, and sleeps for nobody
+            self._forget_sleeper(holding.order.model)
+        elif holding.state is State.COLD:
             holding.detail = ""
             self._forget(holding)
         self._no_longer_wait_for(holding.order.model)
@@ -239,6 +271,7 @@ class Residency:
             loads = True
             if loading.commit_by is not None and now >= loading.commit_by:
                 self._lapse(holding)
+                self.version += 1
             elif now >= loading.expires:
                 self._give_up(holding, f"not loaded after {loading.patience:.0f} s: {loading.words}", now)
             elif now >= loading.tell_at:
@@ -255,7 +288,7 @@ class Residency:
             self.begin(now)
         if now >= self._measure_at:
             self._measure_at = now + MEASURE_EVERY
-            self.free_bytes = self.ledger.free(self.engine.free_bytes)
+            self.free_bytes = self.ledger.free(self.measured)
         return told
 
     def begin(self, now: float) -> None:
@@ -267,21 +300,62 @@ class Residency:
             assert loading is not None, "who has a reservation is being loaded"
             if loading.waits_for or loading.commit_by is not None:
                 continue
-            if not self.ledger.is_clear(model, self.engine.free_bytes):
+            if not self._is_clear(model):
                 continue
             self.ledger.begin(model)
             loading.begun, loading.expires = True, now + loading.patience
             self.cycles += 1
             self.engine.load(holding.order, self.ledger.entries[model].bytes, now)
 
+    def _is_clear(self, model: str) -> bool:
+        """Whether there is the room for a waiting model; others that sleep where it is missing make it."""
+        own = self.asleep.own(model)
+        for other in self._sleepers(but=model) if self.asleep.is_in_place else ():
+            if not self.ledger.is_short(model, self.engine.free_bytes + own):
+                break
+            self._forget_sleeper(other)
+        return self.ledger.is_clear(model, self.engine.free_bytes + own)
+
     def _unload(self, holding: Holding, now: float) -> None:
         holding.back_by = now + BACK_WITHIN
-        self.engine.unload(holding.order.model, now)
+        if holding.sleeps and self._has_bed(holding.order.model):
+            self.engine.sleep(holding.order.model, now)
+        else:
+            self.engine.unload(holding.order.model, now)
+
+    def _has_bed(self, model: str) -> bool:
+        """Whether it may sleep: those who have slept for longest make room."""
+        size = self.ledger.entries[model].used
+        if size > self.asleep.budget:
+            return False
+        for other in self._sleepers():
+            if self.asleep.has_room(size):
+                break
+            self._forget_sleeper(other)
+        if not self.asleep.has_room(size):
+            return False
+        self.asleep.expected[model] = size
+        return True
+
+    def _sleepers(self, but: str = "") -> list[str]:
+        """Who may be given up, those that have slept for longest first: not who is being woken."""
+        begun = {name for name, one in self.holdings.items() if one.loading and one.loading.begun}
+        return [name for name in self.asleep.sizes if name not in begun and name != but]
+
+    def _forget_sleeper(self, model: str) -> None:
+        """What a sleeping model keeps is given up; one whose load was ordered will be read instead."""
+        del self.asleep.sizes[model]
+        self.engine.forget(model)
+        holding = self.holdings[model]
+        if holding.state is State.ASLEEP:
+            self._settle(holding, Trigger.FORGOTTEN, "")
+        self.version += 1
 
     def _lapse(self, holding: Holding) -> None:
+        """Its reservation is given up; if it slept, it sleeps on."""
         self.ledger.cancel(holding.order.model)
-        self._settle(holding, Trigger.LAPSED, "")
-        self.version += 1
+        sleeps = holding.order.model in self.asleep.sizes
+        self._settle(holding, Trigger.SLEPT if sleeps else Trigger.LAPSED, "")
 
     def _give_up(self, holding: Holding, why: str, now: float) -> None:
         """A load failed here; what the engine has of it must go."""
@@ -295,6 +369,8 @@ class Residency:
         self.version += 1
 
     def _fail(self, holding: Holding, why: str) -> None:
+        if self.asleep.sizes.pop(holding.order.model, None) is not None:
+            self.engine.forget(holding.order.model)
         holding.turn(Trigger.LOAD_FAILED)
         holding.detail = why
         holding.failures += 1
@@ -302,6 +378,7 @@ class Residency:
     def _lose(self, holding: Holding) -> None:
         """Its memory is overdue: count it as lost, break the promises that relied on it, and go on without."""
         model = holding.order.model
+        self.asleep.expected.pop(model, None)
         holding.back_by = None
         entry = self.ledger.entries[model]
         for name in reversed(list(self.ledger.entries)):
@@ -331,29 +408,6 @@ class Residency:
     def _forget(self, holding: Holding) -> None:
         """A cold model is listed only while neuron.toml names it or its memory is missing."""
         model = holding.order.model
-        if holding.configured or model in self.ledger.entries:
+        if holding.state is State.ASLEEP or holding.configured or model in self.ledger.entries:
             return
         del self.holdings[model]
-
-    def check(self) -> None:
-        """Assert what must always hold."""
-        self.ledger.check()
-        stages = {name: entry.stage for name, entry in self.ledger.entries.items()}
-        assert stages.keys() <= self.holdings.keys(), "bytes of a model that nobody knows"
-        for name, holding in self.holdings.items():
-            allowed = ALLOWED[holding.state]
-            assert stages.get(name) in allowed, f"{name} is {holding.state} and {stages.get(name)}"
-            assert (holding.loading is not None) == (holding.state is State.LOADING), f"{name}: its load"
-            assert not holding.running or holding.state in {State.HOT, State.DRAINING}, f"{name} runs"
-            if holding.loading is not None:
-                assert holding.loading.begun == (stages[name] is Stage.HELD), f"{name}: begun"
-
-
-# Which entry of the ledger a state may have.
-ALLOWED: Mapping[State, set[Stage | None]] = {
-    State.COLD: {None, Stage.LOST},
-    State.LOADING: {Stage.WAITING, Stage.HELD},
-    State.HOT: {Stage.HELD},
-    State.DRAINING: {Stage.LEAVING},
-    State.FAILED: {None, Stage.LEAVING, Stage.LOST},
-}

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 import msgspec
 
 from cortex.neuron.config import NeuronSettings
-from cortex.neuron.discover import devices
+from cortex.neuron.discover import cpu, devices
+from cortex.neuron.ledger import asleep_budget_of
 from cortex.protocol.kit.process import Restarts, end, ending
 from cortex.protocol.kit.signals import Stop
 from cortex.protocol.values import Device
@@ -44,7 +45,9 @@ class Supervisor:
     def __init__(self, settings: NeuronSettings, stop: Stop) -> None:
         self._settings = settings
         self._stop = stop
-        self._children = [Child(device, Restarts()) for device in planned_devices(settings)]
+        planned = planned_devices(settings)
+        self._children = [Child(device, Restarts()) for device in planned]
+        self._asleep_bytes = asleep_bytes(settings, len(planned))
 
     def run(self) -> None:
         """Watch until the stop is requested, then end every child."""
@@ -81,7 +84,12 @@ class Supervisor:
         log.warning("%s-%d %s; again in %.1f s", child.device.kind, child.device.index, ending(code), pause)
 
     def _start(self, device: Device) -> subprocess.Popen[bytes]:
-        spec = {"settings": self._settings, "device": device, "parent": os.getpid()}
+        spec = {
+            "settings": self._settings,
+            "device": device,
+            "asleep_bytes": self._asleep_bytes,
+            "parent": os.getpid(),
+        }
         environment = dict(os.environ)
         if device.kind == "cuda":  # NVML counts cards in the order of their bus, CUDA does so only when told
             environment["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
@@ -102,3 +110,10 @@ def planned_devices(settings: NeuronSettings) -> tuple[Device, ...]:
         Device(kind="sim", index=index, name="simulated", memory_bytes=sim.memory_bytes)
         for index in range(sim.devices)
     )
+
+
+def asleep_bytes(settings: NeuronSettings, devices: int) -> int:
+    """Of the host's memory, for the sleeping models of each device. A simulated one has no host of its own."""
+    host = settings.neuron
+    memory = 0 if host.engine == "sim" else cpu().memory_bytes
+    return asleep_budget_of(memory, devices, host.asleep_mb)

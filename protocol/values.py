@@ -58,8 +58,8 @@ class Model(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `footprint_bytes` is what the ledger of this device has reserved for it, or would reserve while it is cold.
     `devices` are the indices of a replica that spans several devices of its host, of which the lowest serves; empty
-    where this device holds all of it. `load_ms` is how long its last load took here, `failures` how often in a row
-    loading it failed.
+    where this device holds all of it. `load_ms` is how long reading it took here the last time, `wake_ms` how long it
+    took to wake if it slept before, `failures` how often in a row loading it failed.
     """
 
     id: Name
@@ -72,6 +72,7 @@ class Model(Struct, frozen=True, kw_only=True, omit_defaults=True):
     pinned: bool = False
     devices: tuple[Count, ...] = ()
     load_ms: Ms = 0
+    wake_ms: Ms = 0
     failures: Count = 0
 
 

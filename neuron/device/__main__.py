@@ -42,6 +42,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
 
     settings: NeuronSettings
     device: Device
+    asleep_bytes: int = 0
     parent: int
 
 
@@ -76,7 +77,8 @@ def serve(spec: Spec) -> int:
             engine = build_engine(spec)
             engine.start()
             gc.freeze()  # what imports made lives as long as the process; nobody shall search it for garbage
-            core = Core(node, engine, len(brokers), budget_of(spec.device, spec.settings.neuron.memory_mb))
+            budget = budget_of(spec.device, spec.settings.neuron.memory_mb)
+            core = Core(node, engine, len(brokers), budget, spec.asleep_bytes)
             core.start(spec.settings.models, time.monotonic())
             again = DeviceLoop(sockets, session, core, engine, progress=progress, stop=stop).run()
             outcome[0] = EX_TEMPFAIL if again else 0

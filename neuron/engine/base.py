@@ -65,6 +65,8 @@ class LoadDone:
     slots: int
     context: int
     capabilities: tuple[str, ...] = ()
+    woke: bool = False
+    """Whether it had slept: then nothing was read, and `load_ms` is how long it took to wake."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,15 @@ class Unloaded:
     model: str
 
 
-Change = LoadAdvanced | LoadDone | LoadFailed | Unloaded
+@dataclass(frozen=True, slots=True)
+class Slept:
+    """The device's memory is back, and the model's weights take `bytes` of the host's: a load of it wakes it."""
+
+    model: str
+    bytes: int
+
+
+Change = LoadAdvanced | LoadDone | LoadFailed | Unloaded | Slept
 Output = Delta | Finished | Failed | Change
 
 
@@ -122,6 +132,15 @@ class Engine(Protocol):
 
     def unload(self, model: str, now: float) -> None:
         """Give up a model without jobs, or its load; `Unloaded` tells when the memory is back."""
+
+    def sleep(self, model: str, now: float) -> None:
+        """Let a model without jobs sleep: `Slept` tells when, or `Unloaded` if the host has no room for it.
+
+        Who sleeps wakes by being loaded again, and is gone by `forget`.
+        """
+
+    def forget(self, model: str) -> None:
+        """Give up what a sleeping model keeps of the host's memory, at once."""
 
     def admit(self, job: Job, now: float) -> int:
         """Take a job; answers its prompt's length in tokens.

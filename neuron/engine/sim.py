@@ -23,6 +23,7 @@ from cortex.neuron.engine.base import (
     LoadFailed,
     Order,
     Output,
+    Slept,
     Unloaded,
 )
 from cortex.protocol.deltas import Delta, Finish, TextPiece
@@ -91,6 +92,7 @@ class SimEngine:
         self._next = 0.0
         self._made = 0
         self._held: dict[str, LoadDone] = {}
+        self._asleep: set[str] = set()
         self._loads: dict[str, Load] = {}
         self._changes: list[Change] = []
         """What the next step is to tell."""
@@ -123,6 +125,10 @@ class SimEngine:
     def load(self, order: Order, reserved: int, now: float) -> None:
         assert order.model not in self._held, f"{order.model} is held already"
         assert order.model not in self._loads, f"{order.model} is being loaded already"
+        if order.model in self._asleep:
+            self._asleep.discard(order.model)
+            self._changes.append(self._hold(order, reserved, 1, woke=True))
+            return
         script = self._script
         self._begun += 1
         every = script.load_fails_every
@@ -141,6 +147,17 @@ class SimEngine:
         if not leaked:
             self._changes.append(Unloaded(model))
 
+    def sleep(self, model: str, now: float) -> None:
+        if (done := self._held.get(model)) is None:
+            self.unload(model, now)
+            return
+        del self._held[model]
+        self._asleep.add(model)
+        self._changes.append(Slept(model, done.bytes))
+
+    def forget(self, model: str) -> None:
+        self._asleep.remove(model)
+
     def _load_on(self, now: float) -> None:
         """What has happened to the loads by now."""
         for model, load in list(self._loads.items()):
@@ -158,14 +175,18 @@ class SimEngine:
     def _ended(self, load: Load, now: float) -> Change:
         if load.fails:
             return LoadFailed(load.order.model, "the script says so")
-        settings, script = load.order.settings, self._script
-        done = self._held[load.order.model] = LoadDone(
-            load.order.model,
-            load.reserved,
-            round(1000 * (now - load.began)),
+        return self._hold(load.order, load.reserved, round(1000 * (now - load.began)))
+
+    def _hold(self, order: Order, reserved: int, load_ms: int, *, woke: bool = False) -> LoadDone:
+        settings, script = order.settings, self._script
+        done = self._held[order.model] = LoadDone(
+            order.model,
+            reserved,
+            load_ms,
             settings.slots or script.slots,
             min(settings.context or script.context, script.context),
             ("text", "tools"),
+            woke,
         )
         return done
 

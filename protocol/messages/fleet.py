@@ -84,7 +84,8 @@ class Place(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     A victim that has requests in hand is a refusal (`busy`), unless `drain` is set: then it takes no new ones, ends
     what runs, and leaves; what is to be loaded has its reservation at once and waits for that. Idempotent by `command`.
-    A replica over several devices is reserved on each of them and lapses after 5 s without a `Commit`.
+    A replica over several devices is reserved on each of them and lapses after 5 s without a `Commit`. With `sleep`,
+    victims keep their weights in the host's memory where there is room, to be back soon.
     """
 
     command: str

@@ -61,8 +61,9 @@ class ResidencyMachine(RuleBasedStateMachine):
         hangs=st.sets(models, max_size=1),
         leak=st.sampled_from([0, 0, 0, 7]),
         configured=st.lists(models, max_size=2, unique=True),
+        asleep=st.sampled_from([0, 70, 200]),
     )
-    def begin(self, fails: set[str], hangs: set[str], leak: int, configured: list[str]) -> None:
+    def begin(self, fails: set[str], hangs: set[str], leak: int, configured: list[str], asleep: int) -> None:
         self.bench = NeuronBench(
             *(ModelSettings(id=model) for model in configured),
             links=2,
@@ -71,6 +72,7 @@ class ResidencyMachine(RuleBasedStateMachine):
             load_hangs=tuple(hangs - fails),
             leak_bytes=leak,
             settle=False,
+            asleep=asleep,
         )
         self.made.residency = self.bench.residency
         self.healthy = not fails and not hangs and not leak
@@ -140,10 +142,10 @@ class ResidencyMachine(RuleBasedStateMachine):
     ) -> None:
         self.place(link, load, evict, drain=drain, stale=stale)
 
-    @rule(link=links, data=st.data(), drain=st.booleans())
-    def evict(self, link: int, data: st.DataObject, *, drain: bool) -> None:
+    @rule(link=links, data=st.data(), drain=st.booleans(), sleep=st.booleans())
+    def evict(self, link: int, data: st.DataObject, *, drain: bool, sleep: bool) -> None:
         if held := list(self.bench.states()):
-            self.place(link, None, [data.draw(st.sampled_from(held))], drain=drain)
+            self.place(link, None, [data.draw(st.sampled_from(held))], drain=drain, sleep=sleep)
 
     def place(
         self,
@@ -154,6 +156,7 @@ class ResidencyMachine(RuleBasedStateMachine):
         drain: bool,
         stale: int = 0,
         several: bool = False,
+        sleep: bool = True,
     ) -> None:
         spec = None
         if load is not None:
@@ -167,6 +170,7 @@ class ResidencyMachine(RuleBasedStateMachine):
             evict=tuple(evict),
             load=spec,
             drain=drain,
+            sleep=sleep,
         )
         answer = self.answer(command, link)
         assert stale == 0 or isinstance(answer, m.PlaceRefused)
@@ -237,6 +241,7 @@ class ResidencyMachine(RuleBasedStateMachine):
         assert engine._held.keys() | engine._loads.keys() <= ledger.entries.keys(), (
             "memory without an account"
         )
+        assert engine._asleep == self.bench.residency.asleep.sizes.keys() or engine._changes, "a lost sleeper"
         for holding in self.bench.residency.holdings.values():
             if (loading := holding.loading) is not None:
                 ends = min(loading.expires, loading.commit_by or loading.expires)

@@ -8,7 +8,7 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 
 from cortex.neuron.config import ModelSettings
-from cortex.neuron.engine.base import LoadDone, LoadFailed, Order, Output, Unloaded
+from cortex.neuron.engine.base import LoadDone, LoadFailed, Order, Output, Slept, Unloaded
 from cortex.neuron.engine.torch.engine import TorchEngine
 from cortex.neuron.engine.torch.readers import Readers
 from cortex.neuron.engine.torch.reading import Task, send_model
@@ -44,7 +44,7 @@ def settled(made: TorchEngine, now: float = 0.0) -> list[Output]:
     """All that is told until a load or an unload is over."""
     told: list[Output] = []
     until = time.monotonic() + PATIENCE_S
-    while not told or not isinstance(told[-1], LoadDone | LoadFailed | Unloaded):
+    while not told or not isinstance(told[-1], LoadDone | LoadFailed | Unloaded | Slept):
         assert time.monotonic() < until, f"it takes too long: {told}"
         told += made.step(now)
         time.sleep(0.0005)

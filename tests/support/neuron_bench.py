@@ -37,6 +37,7 @@ class NeuronBench:
         links: int = 1,
         index: int = 0,
         settle: bool = True,
+        asleep: int = 0,
         make: Callable[[Device, SimSettings], SimEngine] = SimEngine,
         **script: object,
     ) -> None:
@@ -45,7 +46,7 @@ class NeuronBench:
         self.engine = make(Device(kind="sim", index=index, memory_bytes=memory), self.script)
         self.engine.start()
         self.now = 100.0
-        self.core = Core("host", self.engine, links, memory if budget is None else budget)
+        self.core = Core("host", self.engine, links, memory if budget is None else budget, asleep)
         self.residency = self.core.residency
         self._numbers = count()
         for link in range(links):
@@ -73,12 +74,19 @@ class NeuronBench:
         return answer
 
     def placing(
-        self, load: str | m.LoadSpec = "", *, evict: tuple[str, ...] = (), drain: bool = False, **spec: object
+        self,
+        load: str | m.LoadSpec = "",
+        *,
+        evict: tuple[str, ...] = (),
+        drain: bool = False,
+        sleep: bool = False,
+        **spec: object,
     ) -> m.Place:
         """A place with a new command id and the present version."""
         wanted = m.LoadSpec(model=load, **spec) if isinstance(load, str) and load else load or None
         command = f"c{next(self._numbers)}"
-        return m.Place(command=command, version=self.residency.version, evict=evict, load=wanted, drain=drain)
+        version = self.residency.version
+        return m.Place(command=command, version=version, evict=evict, load=wanted, drain=drain, sleep=sleep)
 
     def place(self, load: str = "", **more: object) -> object:
         return self.answer(self.placing(load, **more))

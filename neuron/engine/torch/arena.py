@@ -133,16 +133,22 @@ def pack(model: torch.nn.Module) -> tuple[Parcel, list[torch.Tensor]]:
     file = io.BytesIO()
     packer = _Packer(file)
     packer.dump(model)
+    places = arrange(packer.tensors)
+    return Parcel(file.getvalue(), places, places[-1].end if places else 0), packer.tensors
+
+
+def arrange(tensors: list[torch.Tensor]) -> tuple[Place, ...]:
+    """A place for each, one after the other; large ones have their pages to themselves."""
     places: list[Place] = []
     end = 0
-    for tensor in packer.tensors:
+    for tensor in tensors:
         size = tensor.numel() * tensor.itemsize
         unit = PAGE if size >= PAGE else LINE
         start = -(-end // unit) * unit
         is_parameter = isinstance(tensor, torch.nn.Parameter)
         places.append(Place(start, tensor.dtype, tuple(tensor.shape), is_parameter))
         end = start + size
-    return Parcel(file.getvalue(), tuple(places), end), packer.tensors
+    return tuple(places)
 
 
 def fill(arena: Arena, parcel: Parcel, tensors: list[torch.Tensor], tell: Callable[[int], None]) -> None:

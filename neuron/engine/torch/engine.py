@@ -19,6 +19,7 @@ from cortex.neuron.engine.torch import files
 from cortex.neuron.engine.torch.loading import Complete, Loader
 from cortex.neuron.engine.torch.readers import Readers
 from cortex.neuron.engine.torch.serving import Serving
+from cortex.neuron.engine.torch.sleeping import Sleeping
 from cortex.neuron.engine.torch.work import ENGINE_FAILED
 from cortex.protocol.faults import Code, FaultError, fault
 from cortex.protocol.request import model_of
@@ -70,6 +71,9 @@ class TorchEngine:
         self._leaving: dict[str, weakref.ref[Any]] = {}
         """Models that were let go; the weights of each are there as long as its reference is alive."""
         self._search_at = 0.0
+        self._sleeping = Sleeping(self._torch_device)
+        self._prints: dict[str, files.Fingerprint] = {}
+        """What the files of each model were when they were read."""
 
     @property
     def free_bytes(self) -> int:
@@ -97,7 +101,14 @@ class TorchEngine:
         return files.footprint(with_dtype(order), self._torch_device)
 
     def load(self, order: Order, reserved: int, now: float) -> None:  # noqa: ARG002  (how it is kept comes later)
-        self._loader.begin(with_dtype(order))
+        settings = with_dtype(order)
+        sleeper = self._sleeping.take(settings)
+        if sleeper is not None:
+            sleeper.settings = settings
+            self._loader.wake(sleeper)
+        else:
+            self._prints[order.model] = files.fingerprint(settings)
+            self._loader.begin(settings)
 
     def unload(self, model: str, now: float) -> None:
         serving = self._serving.pop(model, None)
@@ -106,6 +117,15 @@ class TorchEngine:
             return
         self._leaving[model] = serving.close()
         self._search_at = now
+
+    def sleep(self, model: str, now: float) -> None:
+        if (serving := self._serving.pop(model, None)) is None:
+            self.unload(model, now)
+            return
+        self._sleeping.lay(serving.settings, serving.rest(), self._prints[model])
+
+    def forget(self, model: str) -> None:
+        self._sleeping.forget(model)
 
     def admit(self, job: Job, now: float) -> int:
         try:
@@ -133,8 +153,12 @@ class TorchEngine:
         if self._leaving:
             outputs += self._returned(now)
         speaking = any(serving.busy for serving in self._serving.values())
+        seconds = SHARE * (time.monotonic() - began) if speaking else TURN
+        if self._sleeping.is_busy:
+            outputs += self._sleeping.advance(seconds)
+            self._give_back()
         if self._loader.is_busy:
-            outputs += self._progress(SHARE * (time.monotonic() - began) if speaking else TURN)
+            outputs += self._progress(seconds)
         elif self._loader.broken is not None and not speaking:
             raise self._loader.broken  # whoever starts this process afresh has readers again
         return outputs
@@ -145,7 +169,7 @@ class TorchEngine:
         for event in self._loader.poll(seconds):
             if isinstance(event, Complete):
                 serving = self._serving[event.model] = Serving(event.settings, event.loaded)
-                changes.append(serving.done(event.load_ms))
+                changes.append(serving.done(event.load_ms, woke=event.woke))
             else:
                 changes.append(event)
                 if not isinstance(event, LoadAdvanced):
@@ -173,7 +197,7 @@ class TorchEngine:
             )
         if self._leaving:
             return max(0.0, self._search_at - now)
-        if self._loader.broken is not None:
+        if self._sleeping.is_busy or self._loader.broken is not None:
             return 0.0
         if not self._loader.is_busy:
             return None
@@ -183,6 +207,7 @@ class TorchEngine:
         for serving in self._serving.values():
             serving.close()
         self._serving.clear()
+        self._sleeping.close()
         self._loader.close()
         self._readers.close()
         gc.collect()

@@ -91,6 +91,19 @@ def footprint(settings: ModelSettings, device: torch.device) -> int:
         raise fault(Code.LOAD_FAILED, message) from error
 
 
+Fingerprint = tuple[tuple[str, int, int], ...]
+"""Of each file its name, its size and when it was written."""
+
+
+def fingerprint(settings: ModelSettings) -> Fingerprint:
+    """What changes when a model's files do; of files that are not there any more it is empty."""
+    try:
+        found = sorted(path for path in directory(settings).iterdir() if path.is_file())
+        return tuple((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in found)
+    except (FaultError, OSError):
+        return ()
+
+
 def weights(found: Path) -> list[Path]:
     """The files that hold the weights; others may lie beside them."""
     index = found / "model.safetensors.index.json"

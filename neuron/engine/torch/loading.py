@@ -29,6 +29,7 @@ from cortex.neuron.engine.torch.loader import Facts, Loaded, complete, try_out
 from cortex.neuron.engine.torch.moving import settle, taken
 from cortex.neuron.engine.torch.readers import end_reader
 from cortex.neuron.engine.torch.reading import Filled, Laid, Task
+from cortex.neuron.engine.torch.sleeping import Sleeper
 from cortex.protocol.faults import FaultError
 
 log = logging.getLogger("cortex.engine")
@@ -46,6 +47,8 @@ class Complete:
     settings: ModelSettings
     loaded: Loaded
     load_ms: int
+    woke: bool = False
+    """Whether it had slept."""
 
 
 Event = LoadAdvanced | LoadFailed | Complete | Unloaded
@@ -69,14 +72,17 @@ _Mail = LoadAdvanced | LoadFailed | Filled | _Arrived | Loaded | _Ended
 
 
 class Loader:
-    """Belongs to the device thread; `begin` starts a reader. Transformers changes global state, so one load runs at a time."""
+    """Belongs to the device thread; `begin` starts a reader. Transformers changes global state, so one model is read at a
+    time; who wakes waits for nobody.
+    """
 
     def __init__(self, device: torch.device, begin: Begin, rate: float = 0.0) -> None:
         self._device = device
         self._begin = begin
         self._rate = rate
         self._waiting: deque[ModelSettings] = deque()
-        self._current: _Load | None = None
+        self._reading = ""
+        self._loads: dict[str, _Load] = {}
         self._told: list[Event] = []
         """What is to be told of loads that never began."""
         self.broken: OSError | None = None
@@ -85,22 +91,26 @@ class Loader:
     @property
     def is_busy(self) -> bool:
         """Whether `poll` may have something to tell, now or later."""
-        return self._current is not None or bool(self._told)
+        return bool(self._loads or self._told)
 
     @property
     def has_news(self) -> bool:
         """Whether `poll` has something to do now."""
-        return bool(self._told) or (self._current is not None and self._current.has_news)
+        return bool(self._told) or any(load.has_news for load in self._loads.values())
 
     def begin(self, settings: ModelSettings) -> None:
         """Load a model as soon as those before it are done."""
         self._waiting.append(settings)
         self._next()
 
+    def wake(self, sleeper: Sleeper) -> None:
+        """Bring a model that sleeps to its device."""
+        self._loads[sleeper.settings.id] = _Load.of(sleeper, self._device)
+
     def abandon(self, model: str) -> None:
         """Give a load up; `Unloaded` tells when nothing is left of it."""
-        if self._current is not None and self._current.settings.id == model:
-            self._current.abandon()
+        if model in self._loads:
+            self._loads[model].abandon()
             return
         self._waiting = deque(settings for settings in self._waiting if settings.id != model)
         self._told.append(Unloaded(model))
@@ -108,22 +118,24 @@ class Loader:
     def poll(self, seconds: float) -> list[Event]:
         """What happened since the last call, in order; takes weights for about so long, and at least one piece."""
         events, self._told = self._told, []
-        if self._current is not None:
-            events += self._current.advance(time.monotonic() + seconds)
-            if (outcome := self._current.outcome()) is not None:
-                self._current = None
+        for model, load in list(self._loads.items()):
+            events += load.advance(time.monotonic() + seconds)
+            if (outcome := load.outcome()) is not None:
+                del self._loads[model]
                 events.append(outcome)
-                self._next()
+                if model == self._reading:
+                    self._reading = ""
+                    self._next()
         return events
 
     def close(self) -> None:
         """Give everything up, without waiting for it."""
         self._waiting.clear()
-        if self._current is not None:
-            self._current.abandon()
+        for load in self._loads.values():
+            load.abandon()
 
     def _next(self) -> None:
-        while self._current is None and self._waiting:
+        while not self._reading and self._waiting:
             settings = self._waiting.popleft()
             try:
                 connection = self._begin(Task(settings, self._device.type, self._rate))
@@ -133,27 +145,43 @@ class Loader:
                     LoadFailed(settings.id, f"No process could be started to read it: {error}.")
                 )
             else:
-                self._current = _Load(settings, self._device, connection)
+                self._reading = settings.id
+                load = self._loads[settings.id] = _Load(settings, self._device)
+                load.follow(connection)
 
 
 class _Load:
     """One load under way, as the device thread sees it."""
 
-    def __init__(self, settings: ModelSettings, device: torch.device, connection: Connection) -> None:
+    def __init__(self, settings: ModelSettings, device: torch.device) -> None:
         self.settings = settings
         self._device = device
-        self._connection = connection
+        self._connection: Connection | None = None
         self._mail: SimpleQueue[_Mail] = SimpleQueue()
         self._began = time.monotonic()
         self._unwanted: LoadFailed | Unloaded | None = None
         """What there will be to tell once nothing is left of it."""
-        self._busy = 1
+        self._busy = 0
         """Threads at work on it."""
-        self._arrived: _Arrived | None = None
+        self._arena: Arena | None = None
         self._loaded: Loaded | None = None
         self._pieces: Iterator[int] | None = None
         self._needs = self._filled = self._percent = 0
-        threading.Thread(target=self._follow, name="loader", daemon=True).start()
+
+    @classmethod
+    def of(cls, sleeper: Sleeper, device: torch.device) -> _Load:
+        """Of a model that needs nothing but to be moved, if that."""
+        load = cls(sleeper.settings, device)
+        load._loaded = sleeper.loaded
+        if sleeper.arena is not None:
+            load._arrive(sleeper.loaded.model, sleeper.arena, sleeper.loaded.dtype)
+            load._filled = sleeper.arena.size
+        return load
+
+    def follow(self, connection: Connection) -> None:
+        """Take what a reader reads."""
+        self._connection = connection
+        self._start(self._follow, connection)
 
     @property
     def has_news(self) -> bool:
@@ -177,18 +205,18 @@ class _Load:
                 heard = self._mail.get_nowait()
             except Empty:
                 break
-            if isinstance(heard, LoadAdvanced) and self._unwanted is None:
-                told.append(heard)
-            else:
+            if not isinstance(heard, LoadAdvanced):
                 self._hear(heard)
+            elif self._unwanted is None:
+                told.append(heard)
         percent = self._percent
         try:
             self._take(until)
         except Exception as error:  # the device has no room for it, or torch no kernel
             log.exception("%s could not be taken over", self.settings.id)
             self._drop(LoadFailed(self.settings.id, f"{type(error).__name__}: {error}."))
-        if self._percent > percent and self._arrived is not None:
-            held = self._arrived.arena.resident
+        if self._percent > percent and self._arena is not None:
+            held = self._arena.resident
             told.append(LoadAdvanced(self.settings.id, self._percent, held, "taking the weights"))
         return told
 
@@ -199,10 +227,8 @@ class _Load:
             case Filled():
                 self._filled = heard.end
             case _Arrived() if self._unwanted is None:
-                self._arrived = heard
-                self._pieces = settle(heard.model, heard.arena, heard.facts.dtype, self._device)
-                self._busy += 1
-                threading.Thread(target=self._write_text, args=(heard,), name="loader", daemon=True).start()
+                self._arrive(heard.model, heard.arena, heard.facts.dtype)
+                self._start(self._write_text, heard)
             case Loaded():
                 self._busy -= 1
                 self._loaded = heard
@@ -210,19 +236,22 @@ class _Load:
                     self._drop(self._unwanted)
             case _Ended():
                 self._busy -= 1
-                self._connection.close()
-                if self._arrived is None or self._filled < self._arrived.arena.size:
+                if self._arena is None or self._filled < self._arena.size:
                     self._drop(LoadFailed(self.settings.id, "The process that read it ended without a word."))
+
+    def _arrive(self, model: Any, arena: Arena, dtype: torch.dtype) -> None:
+        self._arena = arena
+        self._pieces = settle(model, arena, dtype, self._device)
 
     def _take(self, until: float) -> None:
         while self._pieces is not None and self._needs <= self._filled:
-            assert self._arrived is not None
+            assert self._arena is not None
             try:
                 self._needs = next(self._pieces)
             except StopIteration:
                 self._pieces = None
                 return
-            share = self._needs / max(1, self._arrived.arena.size)
+            share = self._needs / max(1, self._arena.size)
             self._percent = max(self._percent, LAID + int((TAKEN - LAID) * share))
             if time.monotonic() >= until:
                 return
@@ -232,20 +261,31 @@ class _Load:
         if not self._is_over:
             return None
         if self._unwanted is not None:
+            if self._connection is not None:
+                self._connection.close()
             return self._unwanted
         assert self._loaded is not None
-        assert self._arrived is not None
+        woke = self._connection is None
         try:
-            with torch.inference_mode():
-                try_out(self._loaded.model, attention.Probe())
+            if not woke:
+                with torch.inference_mode():
+                    try_out(self._loaded.model, attention.Probe())
         except Exception as error:
             log.exception("%s does not run on this device", self.settings.id)
             self._drop(LoadFailed(self.settings.id, f"{type(error).__name__}: {error}."))
-            return self._unwanted
-        arena = self._arrived.arena if self._device.type == "cpu" else None
-        loaded = dataclasses.replace(self._loaded, bytes=taken(self._loaded.model, arena))
-        took = round(1000 * (time.monotonic() - self._began))
-        return Complete(self.settings.id, self.settings, loaded, took)
+            return None
+        took = max(1, round(1000 * (time.monotonic() - self._began)))
+        return Complete(self.settings.id, self.settings, self._measured(self._loaded), took, woke)
+
+    def _measured(self, loaded: Loaded) -> Loaded:
+        """With the bytes that it takes of its device."""
+        if self._device.type != "cpu":
+            return dataclasses.replace(loaded, bytes=taken(loaded.model, None))
+        return (
+            loaded
+            if self._arena is None
+            else dataclasses.replace(loaded, bytes=taken(loaded.model, self._arena))
+        )
 
     def _drop(self, why: LoadFailed | Unloaded) -> None:
         """It ends without a model: the first reason counts, but for whoever gives it up."""
@@ -255,18 +295,23 @@ class _Load:
             self._unwanted = why
         if self._loaded is not None:
             self._loaded.grammars.close()
-        self._arrived = self._loaded = self._pieces = None
-        end_reader(self._connection)
+        self._arena = self._loaded = self._pieces = None
+        if self._connection is not None:
+            end_reader(self._connection)
 
     # ── on threads of their own ──────────────────────────────────────────────────────────────────────────────────
 
-    def _follow(self) -> None:
+    def _start(self, target: Callable[[Any], None], given: object) -> None:
+        self._busy += 1
+        threading.Thread(target=target, args=(given,), name="loader", daemon=True).start()
+
+    def _follow(self, connection: Connection) -> None:
         """Pass on what the reader says, to its end."""
         try:
             while True:
-                told = self._connection.recv()
+                told = connection.recv()
                 if isinstance(told, Laid):
-                    arena = Arena(recv_handle(self._connection), told.parcel.bytes)
+                    arena = Arena(recv_handle(connection), told.parcel.bytes)
                     told = _Arrived(unpack(told.parcel, arena), arena, told.facts)
                     del arena
                 self._mail.put(told)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import torch
 
-from cortex.neuron.engine.torch.arena import Arena
+from cortex.neuron.engine.torch.arena import Arena, Place, arrange
 from cortex.neuron.engine.torch.linear import PackedLinear, packing
 
 PIECE = 2**24
@@ -32,26 +32,59 @@ def _onto_cpu(model: torch.nn.Module, arena: Arena, dtype: torch.dtype) -> Itera
 def _onto(model: torch.nn.Module, arena: Arena, device: torch.device) -> Iterator[int]:
     moved: dict[int, torch.Tensor] = {}
     for module in model.modules():
-        own = [
-            *module.named_parameters(recurse=False, remove_duplicate=False),
-            *module.named_buffers(recurse=False, remove_duplicate=False),
-        ]
-        for name, tensor in own:
+        for name, tensor in _owned(module):
             if id(tensor) not in moved:
                 target = torch.empty_like(tensor, device=device, requires_grad=False)
-                yield from _copied(tensor.detach(), target, arena)
+                for some, place in _pieces(tensor.detach(), target):
+                    yield arena.end_of(some)
+                    place.copy_(some)
                 arena.discard(tensor)
-                is_weight = isinstance(tensor, torch.nn.Parameter)
-                moved[id(tensor)] = torch.nn.Parameter(target, requires_grad=False) if is_weight else target
+                moved[id(tensor)] = _like(tensor, target)
             setattr(module, name, moved[id(tensor)])
 
 
-def _copied(source: torch.Tensor, target: torch.Tensor, arena: Arena) -> Iterator[int]:
-    rows = max(1, PIECE // max(1, source[:1].numel() * source.itemsize)) if source.dim() else 1
-    pieces = zip(source.split(rows), target.split(rows), strict=True) if source.dim() else ((source, target),)
-    for some, place in pieces:
-        yield arena.end_of(some)
-        place.copy_(some)
+def _owned(module: torch.nn.Module) -> list[tuple[str, torch.Tensor]]:
+    """A module's own parameters and buffers, shared ones wherever they are shared."""
+    return [
+        *module.named_parameters(recurse=False, remove_duplicate=False),
+        *module.named_buffers(recurse=False, remove_duplicate=False),
+    ]
+
+
+def _like(tensor: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """A parameter in place of a parameter."""
+    is_weight = isinstance(tensor, torch.nn.Parameter)
+    return torch.nn.Parameter(values, requires_grad=False) if is_weight else values
+
+
+def _pieces(source: torch.Tensor, target: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Both in rows, about `PIECE` bytes of them at a time."""
+    if not source.dim():
+        yield source, target
+        return
+    rows = max(1, PIECE // max(1, source[:1].numel() * source.itemsize))
+    yield from zip(source.split(rows), target.split(rows), strict=True)
+
+
+def lay_down(model: torch.nn.Module) -> tuple[Arena, Iterator[None]]:
+    """Memory of the host for a model's weights, and what brings them there, a piece with each turn. Raises OSError."""
+    tensors = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
+    places = arrange(list(tensors.values()))
+    arena = Arena.create(places[-1].end if places else 0)
+    return arena, _onto_host(model, arena, dict(zip(tensors, places, strict=True)))
+
+
+def _onto_host(model: torch.nn.Module, arena: Arena, places: dict[int, Place]) -> Iterator[None]:
+    laid: dict[int, torch.Tensor] = {}
+    for module in model.modules():
+        for name, tensor in _owned(module):
+            if id(tensor) not in laid:
+                target = arena.tensor(places[id(tensor)])
+                for some, place in _pieces(tensor.detach(), target):
+                    place.copy_(some)
+                    yield
+                laid[id(tensor)] = _like(tensor, target)
+            setattr(module, name, laid[id(tensor)])
 
 
 def taken(model: torch.nn.Module, arena: Arena | None) -> int:

@@ -37,7 +37,7 @@ class Serving:
     """Built from a loaded model; belongs to the device thread."""
 
     def __init__(self, settings: ModelSettings, loaded: Loaded) -> None:
-        self._settings = settings
+        self.settings = settings
         self._loaded = loaded
         self._slots = settings.slots or SLOTS
         self._runner = Runner(loaded, self._slots)
@@ -49,16 +49,17 @@ class Serving:
         self.poisoned: Exception | None = None
         """What made the device itself unusable."""
 
-    def done(self, load_ms: int) -> LoadDone:
+    def done(self, load_ms: int, *, woke: bool = False) -> LoadDone:
         """What there is to say of the model once it is loaded."""
         chat = self._loaded.tokenizer.chat_template
         return LoadDone(
-            self._settings.id,
+            self.settings.id,
             self._loaded.bytes,
             load_ms,
             self._slots,
             self._loaded.context,
             ("text", "tools") if chat and "tools" in str(chat) else ("text",),
+            woke,
         )
 
     @property
@@ -138,7 +139,7 @@ class Serving:
                 outputs.append(self._finish(work, now))
             else:
                 self._settle(work, now, outputs)
-        spans = self._reserve(plan(self._sequences(), self._settings.chunk), outputs)
+        spans = self._reserve(plan(self._sequences(), self.settings.chunk), outputs)
         if spans:
             self._advance(spans, now, outputs)
         return outputs
@@ -151,6 +152,14 @@ class Serving:
         weights = weakref.ref(self._loaded.model)
         del self._loaded, self._runner
         return weights
+
+    def rest(self) -> Loaded:
+        """End everything, and hand over what was loaded; keys and values are given up."""
+        for work in list(self._works.values()):
+            self._drop(work)
+        loaded = self._loaded
+        del self._loaded, self._runner, self.slots
+        return loaded
 
     def _settle(self, work: Work, now: float, outputs: list[Output]) -> None:
         """See whether what its answers are held to is compiled; a request whose never will be fails."""
@@ -213,7 +222,7 @@ class Serving:
             rows = [_row(choice) for _, choice in speaking]
             picked = pick(logits, rows) if rows else []
         except Exception as error:
-            log.exception("a step of %s failed", self._settings.id)
+            log.exception("a step of %s failed", self.settings.id)
             outputs += [self._fail(work, error) for work in dict.fromkeys(work for work, _ in owners)]
             if isinstance(error, torch.AcceleratorError):
                 self.poisoned = error

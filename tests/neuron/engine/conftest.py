@@ -59,8 +59,8 @@ def drive(started: Callable[..., TorchEngine]) -> Iterator[Callable[..., Drive]]
     for engine in used:
         assert engine.due(0.0) is None
         for serving in engine._serving.values():
-            assert serving.slots.free == serving._settings.slots
+            assert serving.slots.free == serving.settings.slots
             serving.slots.forget()
-            assert serving._runner.cache.free == serving._settings.slots
+            assert serving._runner.cache.free == serving.settings.slots
             assert serving._runner.cache.bytes == 0
             assert not serving._owners

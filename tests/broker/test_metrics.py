@@ -1,5 +1,6 @@
 """The broker's series: every one that is declared is emitted, and says what the core knows."""
 
+import msgspec
 from msgspec import Struct
 from prometheus_client import CollectorRegistry
 
@@ -51,8 +52,32 @@ def load_in_place_of_another(core: Broker) -> None:
     says(holds(1, old=4 * MIB))
     effects = core.handle(FromEdge(b"E", SESSION, m.Submit(request="d", attempt=1, model="new")), 0.0)
     [place] = [effect.message for effect in effects if isinstance(effect.message, m.Place)]
+    assert place.sleep, "who has to leave for another may sleep"
     says(m.Placed(command=place.command, version=2))
     says(holds(2, new=4 * MIB))
+
+
+def test_waking_is_no_measure_of_loading() -> None:
+    """How long it took is told; what a load is expected to take stays what reading took."""
+    core = fleet()
+    loads = core.state.loads
+    loads.durations.clear()
+    usage = core.state.view.usage
+    assert usage.loads["new"] == 1.5
+
+    def says(message: Struct) -> list[Effect]:
+        return core.handle(FromNeuron(b"O", SESSION, message), 0.0)
+
+    device = Device(kind="cuda", index=2, budget_bytes=5 * MIB, free_bytes=5 * MIB)
+    asleep = Model(id="new", state="asleep", footprint_bytes=4 * MIB, load_ms=1500)
+    says(m.Ready(version=3, device=device, models=(asleep,)))
+    effects = core.handle(FromEdge(b"E", SESSION, m.Submit(request="e", attempt=1, model="new")), 0.0)
+    [place] = [effect.message for effect in effects if isinstance(effect.message, m.Place)]
+    says(m.Placed(command=place.command, version=4))
+    hot = msgspec.structs.replace(asleep, state="hot", slots=1, wake_ms=20)
+    says(m.Ready(version=4, device=device, models=(hot,)))
+    assert loads.durations == [0.02]
+    assert usage.loads["new"] == 1.5
 
 
 def test_every_declared_series_is_emitted() -> None:

@@ -180,6 +180,29 @@ def test_room_beats_an_eviction_and_an_empty_device_beats_a_shared_one() -> None
     assert where(fleet.plan("m")) == ["empty/sim-0"]
 
 
+def test_a_model_wakes_where_it_sleeps() -> None:
+    """Among devices with room, and among full ones if nobody has to wait for it longer; never in place of a free one."""
+    fleet = Fleet(profile("m", 16_000), profile("old", min_residency=0), policy=Policy(strategy="lru"))
+    for node in ("a", "b"):
+        fleet.card(node)
+    sleeping = Card("c", index=1)
+    sleeping.hold("m", 16_000, "asleep", slots=0)
+    fleet.join_card(sleeping)
+    assert where(fleet.plan("m")) == ["c/sim-1"]
+    sleeping.hold("old", 16_000)
+    fleet.tell(sleeping)
+    assert where(fleet.plan("m")) == ["a/sim-0"]
+    for card in list(fleet.cards.values()):
+        card.hold("old", 16_000)
+        fleet.tell(card)
+        used(fleet, card, "old", ago=1.0 if card is sleeping else 1000.0)
+    fleet.now += 1000.0
+    plan = fleet.plan("m")
+    assert where(plan) == ["c/sim-1"]
+    assert plan is not None
+    assert plan.victims == ("old",)
+
+
 def test_of_empty_devices_the_smaller_takes_it() -> None:
     """The large one stays free for a model that needs it."""
     fleet = Fleet(profile("m"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import logging
 import time
@@ -15,7 +16,7 @@ import torch
 from cortex.neuron.config import ModelSettings
 from cortex.neuron.discover import available_bytes
 from cortex.neuron.engine.base import Change, Job, Key, LoadAdvanced, Order, Output, Unloaded
-from cortex.neuron.engine.torch import files
+from cortex.neuron.engine.torch import attention, files
 from cortex.neuron.engine.torch.loading import Complete, Loader
 from cortex.neuron.engine.torch.readers import Readers
 from cortex.neuron.engine.torch.serving import Serving
@@ -89,6 +90,7 @@ class TorchEngine:
 
     def start(self) -> None:
         self._readers.start()
+        attention.register()
         if self._threads:
             torch.set_num_threads(self._threads)
         if self._torch_device.type == "cuda":
@@ -155,8 +157,10 @@ class TorchEngine:
         speaking = any(serving.busy for serving in self._serving.values())
         seconds = SHARE * (time.monotonic() - began) if speaking else TURN
         if self._sleeping.is_busy:
-            outputs += self._sleeping.advance(seconds)
-            self._give_back()
+            slept = self._sleeping.advance(seconds)
+            outputs += slept
+            if slept:
+                self._give_back()
         if self._loader.is_busy:
             outputs += self._progress(seconds)
         elif self._loader.broken is not None and not speaking:
@@ -215,15 +219,23 @@ class TorchEngine:
         self._give_back()
 
     def _give_back(self) -> None:
-        """What nobody uses any more goes back to the device, for its own allocator keeps it otherwise."""
+        """What nobody uses any more goes back, for allocators keep it otherwise."""
         if self._torch_device.type == "cuda":
             torch.cuda.empty_cache()
+        trim_heap()
 
     def _serving_of(self, model: str) -> Serving:
         serving = self._serving.get(model)
         if serving is None:
             raise fault(Code.MODEL_NOT_FOUND, f"{model} is not held here.", param="model")
         return serving
+
+
+def trim_heap() -> None:
+    """Give free pages of the heap back to the system, where the C library can (glibc's `malloc_trim`)."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def with_dtype(order: Order) -> ModelSettings:

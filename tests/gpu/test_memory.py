@@ -1,0 +1,129 @@
+"""What a model took of a GPU comes back when it is unloaded, as torch counts it and as the driver does."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import bench_models
+import pytest
+import torch
+from driving import Drive
+from loaded_engines import engine
+
+from cortex.neuron.config import ModelSettings
+from cortex.neuron.engine.base import LoadDone, LoadFailed, Order, Unloaded
+from cortex.neuron.engine.torch.engine import TorchEngine
+from cortex.protocol.request import Complete, Sampling
+from cortex.protocol.values import Device
+
+pytestmark = pytest.mark.gpu
+
+MIB = 2**20
+KEPT = 64 * MIB
+"""What libraries keep for themselves once they have been used: workspaces, kernels."""
+ROUNDS = 3
+
+
+@pytest.fixture(scope="module")
+def mid(gpu: torch.device, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of 1.2 GB in bfloat16."""
+    return bench_models.save(bench_models.MID, tmp_path_factory.mktemp("models"))
+
+
+def ask(model: str, tokens: int) -> Complete:
+    sampling = Sampling(temperature=0.0, max_tokens=tokens, ignore_eos=True)
+    return Complete(model=model, prompt=tuple(range(1000, 1050)), sampling=sampling)
+
+
+def load(engine: TorchEngine, source: Path, model: str = "m", **settings: object) -> LoadDone:
+    engine.load(Order(ModelSettings(id=model, source=str(source), **settings)), 0, 0.0)
+    return finished(engine)
+
+
+def finished(engine: TorchEngine) -> LoadDone:
+    while True:
+        for output in engine.step(0.0):
+            assert not isinstance(output, LoadFailed), output
+            if isinstance(output, LoadDone):
+                return output
+
+
+def unload(engine: TorchEngine, model: str = "m") -> None:
+    engine.unload(model, 0.0)
+    now = 0.0
+    while engine.due(now) is not None:
+        now += 1.0
+        if Unloaded(model) in engine.step(now):
+            return
+        assert now < 100, "the memory never comes back"
+    raise AssertionError("nobody tells that the memory is back")
+
+
+def test_memory_comes_back(gpu: torch.device, mid: Path) -> None:
+    """Three times over: loaded, spoken with by several at once, unloaded, and nothing of it is left."""
+    made = engine(gpu.type)
+    load(made, mid)
+    Drive(made).run(ask("m", 4))
+    unload(made)
+    allocated, used = torch.cuda.memory_allocated(gpu), torch.cuda.device_memory_used(gpu)
+    for turn in range(ROUNDS):
+        done = load(made, mid)
+        assert done.bytes > 1000 * MIB
+        assert torch.cuda.memory_allocated(gpu) - allocated >= done.bytes - KEPT
+        driven = Drive(made)
+        for number in range(4):
+            driven.submit(ask("m", 40), f"r{number}")
+        driven.finish()
+        unload(made)
+        assert torch.cuda.memory_allocated(gpu) - allocated <= MIB, turn
+        assert torch.cuda.device_memory_used(gpu) - used <= KEPT, turn
+    made.close()
+
+
+def test_the_estimate_holds(gpu: torch.device, mid: Path) -> None:
+    """What is reserved before a load covers what the model takes, with a conversation in each slot."""
+    made = engine(gpu.type)
+    settings = ModelSettings(id="m", source=str(mid), slots=4)
+    estimate = made.footprint(Order(settings))
+    before = torch.cuda.memory_allocated(gpu)
+    load(made, mid, slots=4)
+    driven = Drive(made)
+    for number in range(4):
+        driven.submit(ask("m", 1500), f"r{number}")
+    driven.step(1400)
+    assert torch.cuda.memory_allocated(gpu) - before <= estimate + KEPT
+    for number in range(4):
+        made.cancel((f"r{number}", 1))
+    driven.finish()
+    unload(made)
+    made.close()
+
+
+def test_streams_go_on_during_a_load(gpu: torch.device, mid: Path, directory: Callable[[str], Path]) -> None:
+    """While weights are read and moved, others hear token after token, the same as without a load."""
+    small = ModelSettings(id="small", source=str(directory("qwen3")), dtype="float32")
+    made = TorchEngine(Device(kind=gpu.type), 0)
+    made.start()
+    made.load(Order(small), 0, 0.0)
+    finished(made)
+    wanted = 400
+    alone = Drive(made).run(ask_small(wanted)).tokens[0]
+    driven = Drive(made)
+    first = driven.submit(ask_small(wanted), "during-0")
+    streams = [first]
+    made.load(Order(ModelSettings(id="m", source=str(mid))), 0, 0.0)
+    while not any(isinstance(change, LoadDone) for change in driven.changes):
+        assert not any(isinstance(change, LoadFailed) for change in driven.changes), driven.changes
+        if streams[-1].terminal is not None:
+            streams.append(driven.submit(ask_small(wanted), f"during-{len(streams)}"))
+        driven.step()
+    heard = sum(len(one.tokens.get(0, ())) for one in streams)
+    assert heard > 50, "the load kept them waiting"
+    driven.finish()
+    assert all(one.tokens[0] == alone for one in streams)
+    assert len(driven.run(ask("m", 3), "then").tokens[0]) == 3
+    made.close()
+
+
+def ask_small(tokens: int) -> Complete:
+    sampling = Sampling(temperature=0.0, max_tokens=tokens, ignore_eos=True)
+    return Complete(model="small", prompt=tuple(range(20, 50)), sampling=sampling)

@@ -29,9 +29,9 @@ def mid(gpu: torch.device, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return bench_models.save(bench_models.MID, tmp_path_factory.mktemp("models"))
 
 
-def ask(model: str, tokens: int) -> Complete:
+def ask(model: str, tokens: int, *, prompt: range = range(1000, 1050)) -> Complete:
     sampling = Sampling(temperature=0.0, max_tokens=tokens, ignore_eos=True)
-    return Complete(model=model, prompt=tuple(range(1000, 1050)), sampling=sampling)
+    return Complete(model=model, prompt=tuple(prompt), sampling=sampling)
 
 
 def load(engine: TorchEngine, source: Path, model: str = "m", **settings: object) -> LoadDone:
@@ -88,8 +88,10 @@ def test_the_estimate_holds(gpu: torch.device, mid: Path) -> None:
     load(made, mid, slots=4)
     driven = Drive(made)
     for number in range(4):
-        driven.submit(ask("m", 1500), f"r{number}")
-    driven.step(1400)
+        driven.submit(ask("m", 400, prompt=range(1000 + number, 2500 + number)), f"r{number}")
+    while made.phase != "decode":
+        driven.step()
+    driven.step(10)
     assert torch.cuda.memory_allocated(gpu) - before <= estimate + KEPT
     for number in range(4):
         made.cancel((f"r{number}", 1))
@@ -105,16 +107,15 @@ def test_streams_go_on_during_a_load(gpu: torch.device, mid: Path, directory: Ca
     made.start()
     made.load(Order(small), 0, 0.0)
     finished(made)
-    wanted = 400
-    alone = Drive(made).run(ask_small(wanted)).tokens[0]
+    wanted = ask("small", 400, prompt=range(20, 50))
+    alone = Drive(made).run(wanted).tokens[0]
     driven = Drive(made)
-    first = driven.submit(ask_small(wanted), "during-0")
-    streams = [first]
+    streams = [driven.submit(wanted, "during-0")]
     made.load(Order(ModelSettings(id="m", source=str(mid))), 0, 0.0)
     while not any(isinstance(change, LoadDone) for change in driven.changes):
         assert not any(isinstance(change, LoadFailed) for change in driven.changes), driven.changes
         if streams[-1].terminal is not None:
-            streams.append(driven.submit(ask_small(wanted), f"during-{len(streams)}"))
+            streams.append(driven.submit(wanted, f"during-{len(streams)}"))
         driven.step()
     heard = sum(len(one.tokens.get(0, ())) for one in streams)
     assert heard > 50, "the load kept them waiting"
@@ -122,8 +123,3 @@ def test_streams_go_on_during_a_load(gpu: torch.device, mid: Path, directory: Ca
     assert all(one.tokens[0] == alone for one in streams)
     assert len(driven.run(ask("m", 3), "then").tokens[0]) == 3
     made.close()
-
-
-def ask_small(tokens: int) -> Complete:
-    sampling = Sampling(temperature=0.0, max_tokens=tokens, ignore_eos=True)
-    return Complete(model="small", prompt=tuple(range(20, 50)), sampling=sampling)

@@ -54,9 +54,9 @@ class Wave:
         return statistics.median(gap for one in self.answers for gap in one.gaps)
 
 
-def wave(port: int, bodies: list[dict[str, object]], clients: int, tokens: int) -> Wave:
-    """Share requests among clients that ask one after the other; every answer must have `tokens` tokens."""
-    answers = asyncio.run(_drive(port, bodies, clients))
+def wave(port: int, bodies: list[dict[str, object]], tokens: int) -> Wave:
+    """Ask everything at once; every answer must have `tokens` tokens."""
+    answers = asyncio.run(_drive(port, bodies))
     for answer in answers:
         _read(answer)
         assert answer.finish == "length", answer.blocks
@@ -65,12 +65,8 @@ def wave(port: int, bodies: list[dict[str, object]], clients: int, tokens: int) 
     return Wave(answers)
 
 
-async def _drive(port: int, bodies: list[dict[str, object]], clients: int) -> list[Answer]:
-    async def client(mine: list[dict[str, object]]) -> list[Answer]:
-        return [await _ask(port, body) for body in mine]
-
-    shares = [client(bodies[first::clients]) for first in range(clients)]
-    return [answer for share in await asyncio.gather(*shares) for answer in share]
+async def _drive(port: int, bodies: list[dict[str, object]]) -> list[Answer]:
+    return await asyncio.gather(*(_ask(port, body) for body in bodies))
 
 
 async def _ask(port: int, body: dict[str, object]) -> Answer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import statistics
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from stack import Stack
 
 MODELS = BUILD / "models"
 TOKENS = 64
+PATIENCE_S = 120.0
+LEAST_ROUNDS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ class Versus:
                 opened.enter_context(peer)
             self._open = opened.pop_all()
         for side in self.sides:
-            side(1, 2)
+            side(2)
         return self
 
     def __exit__(
@@ -75,31 +78,36 @@ class Versus:
         self._open.__exit__(kind, error, trace)
 
     @property
-    def sides(self) -> list[Callable[[int, int], Wave]]:
-        """Each asks one server: so many clients at once, so many requests of each. Cortex is the first."""
+    def sides(self) -> list[Callable[[int], Wave]]:
+        """Each asks one server so many questions at once. Cortex is the first."""
         peers = [self._asking(peer.port, peer.model) for peer in self._peers.values()]
         usage = {"stream_options": {"include_usage": True}}
         return [self._asking(self._stack.port, self._shape.name, usage), *peers]
 
-    def compare(self, clients: int, each: int, rounds: int, between: Callable[[], None]) -> list[Middle]:
-        """One result per side; in every other round the sides come in the opposite order."""
+    def compare(self, clients: int, rounds: int, between: Callable[[], None]) -> list[Middle]:
+        """One result per side; in every other round the sides come in the opposite order.
+
+        Waves are short and many, so that what else goes on here strikes single ones and their median least. A busy
+        machine gets fewer rounds, for nobody waits for hours.
+        """
         waves: list[list[Wave]] = [[] for _ in self.sides]
+        until = time.monotonic() + PATIENCE_S
         for turn in range(rounds):
+            if turn >= LEAST_ROUNDS and time.monotonic() > until:
+                break
             order = list(zip(self.sides, waves, strict=True))
             for side, heard in order if turn % 2 == 0 else reversed(order):
-                heard.append(side(clients, each))
+                heard.append(side(clients))
             between()
         return [Middle.of(heard) for heard in waves]
 
-    def _asking(
-        self, port: int, model: str, more: dict[str, object] | None = None
-    ) -> Callable[[int, int], Wave]:
-        def ask(clients: int, each: int) -> Wave:
+    def _asking(self, port: int, model: str, more: dict[str, object] | None = None) -> Callable[[int], Wave]:
+        def ask(clients: int) -> Wave:
             bodies: list[dict[str, object]] = []
-            for _ in range(clients * each):
+            for _ in range(clients):
                 message = {"role": "user", "content": question(self._shape, next(self._seeds))}
                 asked = {"model": model, "messages": [message], "stream": True, "max_tokens": TOKENS}
                 bodies.append({**asked, **(more or {})})
-            return wave(port, bodies, clients, TOKENS)
+            return wave(port, bodies, TOKENS)
 
         return ask

@@ -24,16 +24,16 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
 from bench_models import LARGE, MID, TINY, Shape, read_per_step, save
 from figures import BUILD, Figures
-from loaded_engines import engine
 from memory_speed import MemoryReader
 
 from cortex.neuron.config import ModelSettings
-from cortex.neuron.engine.base import Job, LoadDone, Order
+from cortex.neuron.engine.base import Job, LoadAdvanced, LoadDone, Order, Output
 from cortex.neuron.engine.torch import files
 from cortex.neuron.engine.torch.engine import TorchEngine
 from cortex.protocol.deltas import Delta
 from cortex.protocol.messages import Failed
 from cortex.protocol.request import Complete, Sampling
+from cortex.protocol.values import Device
 
 SHAPES = {"8b": LARGE, "mid": MID, "tiny": TINY}
 WARM = 20
@@ -56,16 +56,20 @@ def arguments() -> argparse.Namespace:
 
 
 def held(asked: argparse.Namespace, shape: Shape) -> TorchEngine:
-    """An engine with the model."""
+    """An engine with the model. It starts first: its readers are forked before the device is opened."""
+    threads = len(os.sched_getaffinity(0)) if asked.device == "cpu" else 0
+    made = TorchEngine(Device(kind=asked.device), threads)
+    made.start()
     asked.models.mkdir(parents=True, exist_ok=True)
     directory = save(shape, asked.models, asked.device)
-    made = engine(asked.device)
-    if asked.device == "cpu":
-        torch.set_num_threads(len(os.sched_getaffinity(0)))
-    slots = max(asked.batches)
-    settings = ModelSettings(id="m", source=str(directory), slots=slots, dtype=asked.dtype)
+    if asked.device == "cuda":
+        torch.cuda.empty_cache()
+    settings = ModelSettings(id="m", source=str(directory), slots=max(asked.batches), dtype=asked.dtype)
     made.load(Order(settings), 0, 0.0)
-    outputs = made.step(0.0)
+    outputs: list[Output] = []
+    while not outputs or isinstance(outputs[-1], LoadAdvanced):
+        outputs += made.step(time.monotonic())
+        time.sleep(0.001)
     assert isinstance(outputs[-1], LoadDone), outputs[-1]
     print(f"loaded in {outputs[-1].load_ms / 1000:.1f} s", flush=True)
     return made

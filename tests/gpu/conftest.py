@@ -10,14 +10,24 @@ from loaded_engines import holding
 
 from cortex.neuron.config import ModelSettings
 from cortex.neuron.engine.torch.engine import TorchEngine
+from cortex.protocol.values import Device
 
 CUDA = torch.device("cuda", 0)
 
 
 @pytest.fixture(scope="session", autouse=True)
-def gpu() -> torch.device:
+def forked() -> Iterator[TorchEngine]:
+    """An engine whose readers are processes, as in service: they are forked here, before the device is opened."""
     if not torch.cuda.is_available():
         pytest.skip("there is no CUDA device")
+    made = TorchEngine(Device(kind=CUDA.type), 0)
+    made.start()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def gpu(forked: TorchEngine) -> torch.device:
     return CUDA
 
 

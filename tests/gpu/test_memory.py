@@ -7,13 +7,12 @@ import bench_models
 import pytest
 import torch
 from driving import Drive
-from loaded_engines import engine
+from loaded_engines import engine, settled
 
 from cortex.neuron.config import ModelSettings
 from cortex.neuron.engine.base import LoadDone, LoadFailed, Order, Unloaded
 from cortex.neuron.engine.torch.engine import TorchEngine
 from cortex.protocol.request import Complete, Sampling
-from cortex.protocol.values import Device
 
 pytestmark = pytest.mark.gpu
 
@@ -36,15 +35,9 @@ def ask(model: str, tokens: int, *, prompt: range = range(1000, 1050)) -> Comple
 
 def load(engine: TorchEngine, source: Path, model: str = "m", **settings: object) -> LoadDone:
     engine.load(Order(ModelSettings(id=model, source=str(source), **settings)), 0, 0.0)
-    return finished(engine)
-
-
-def finished(engine: TorchEngine) -> LoadDone:
-    while True:
-        for output in engine.step(0.0):
-            assert not isinstance(output, LoadFailed), output
-            if isinstance(output, LoadDone):
-                return output
+    done = settled(engine)[-1]
+    assert isinstance(done, LoadDone), done
+    return done
 
 
 def unload(engine: TorchEngine, model: str = "m") -> None:
@@ -60,7 +53,7 @@ def unload(engine: TorchEngine, model: str = "m") -> None:
 
 def test_memory_comes_back(gpu: torch.device, mid: Path) -> None:
     """Three times over: loaded, spoken with by several at once, unloaded, and nothing of it is left."""
-    made = engine(gpu.type)
+    made = engine(kind=gpu.type)
     load(made, mid)
     Drive(made).run(ask("m", 4))
     unload(made)
@@ -81,7 +74,7 @@ def test_memory_comes_back(gpu: torch.device, mid: Path) -> None:
 
 def test_the_estimate_holds(gpu: torch.device, mid: Path) -> None:
     """What is reserved before a load covers what the model takes, with a conversation in each slot."""
-    made = engine(gpu.type)
+    made = engine(kind=gpu.type)
     settings = ModelSettings(id="m", source=str(mid), slots=4)
     estimate = made.footprint(Order(settings))
     before = torch.cuda.memory_allocated(gpu)
@@ -100,18 +93,16 @@ def test_the_estimate_holds(gpu: torch.device, mid: Path) -> None:
     made.close()
 
 
-def test_streams_go_on_during_a_load(gpu: torch.device, mid: Path, directory: Callable[[str], Path]) -> None:
+def test_streams_go_on_during_a_load(
+    forked: TorchEngine, mid: Path, directory: Callable[[str], Path]
+) -> None:
     """While weights are read and moved, others hear token after token, the same as without a load."""
-    small = ModelSettings(id="small", source=str(directory("qwen3")), dtype="float32")
-    made = TorchEngine(Device(kind=gpu.type), 0)
-    made.start()
-    made.load(Order(small), 0, 0.0)
-    finished(made)
+    load(forked, directory("qwen3"), "small", dtype="float32")
     wanted = ask("small", 400, prompt=range(20, 50))
-    alone = Drive(made).run(wanted).tokens[0]
-    driven = Drive(made)
+    alone = Drive(forked).run(wanted).tokens[0]
+    driven = Drive(forked)
     streams = [driven.submit(wanted, "during-0")]
-    made.load(Order(ModelSettings(id="m", source=str(mid))), 0, 0.0)
+    forked.load(Order(ModelSettings(id="m", source=str(mid))), 0, 0.0)
     while not any(isinstance(change, LoadDone) for change in driven.changes):
         assert not any(isinstance(change, LoadFailed) for change in driven.changes), driven.changes
         if streams[-1].terminal is not None:
@@ -122,4 +113,5 @@ def test_streams_go_on_during_a_load(gpu: torch.device, mid: Path, directory: Ca
     driven.finish()
     assert all(one.tokens[0] == alone for one in streams)
     assert len(driven.run(ask("m", 3), "then").tokens[0]) == 3
-    made.close()
+    unload(forked)
+    unload(forked, "small")

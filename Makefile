@@ -2,30 +2,35 @@
 # make test   everything that needs no GPU
 # make check  format, lint, types, import contracts
 # make bench  measure, print tables, write build/bench/*.json
+# make bench-engine  the torch engine beside transformers serve: 10 minutes, build/bench/engine.json
 export PYTHONSAFEPATH := 1
 unexport PYTHONDONTWRITEBYTECODE
 PYTHON ?= python3.11
 PIP := .venv/bin/python -m pip --disable-pip-version-check
-UV := .venv/bin/uv pip install -q --compile-bytecode --python .venv/bin/python -c constraints.txt
+UV := .venv/bin/uv pip install -q --compile-bytecode -c constraints.txt --python
 PACKAGES := protocol broker edge neuron deploy
 # One more than there are cores, for a test that waits for real processes leaves its core to another; each may load torch.
 WORKERS := $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 8 ? cores + 1 : 8)))
 
-.PHONY: up setup test check format bench wheel clean
+.PHONY: up setup test check format bench bench-engine wheel clean
 up: .venv/ready
 	@exec .venv/bin/cortex up $(ARGS)
 
 setup: .venv/ready .types/ready
 
-# uv does not read pip's find-links, where a machine may keep its own torch: pass them on.
+# $(call install,PYTHON,WHAT). uv does not read pip's find-links, where a machine may keep its own torch: pass them on.
+define install
+set -e; links=$$($(PIP) config list | sed -n "s/^.*find-links='\(.*\)'$$/\1/p" | head -1); \
+export UV_FIND_LINKS="$${UV_FIND_LINKS:-$$links}"; \
+test "$$(uname -s)" != Linux || command -v nvidia-smi >/dev/null \
+  || $(UV) $(1) torch==2.13.0+cpu || $(UV) $(1) torch==2.13.0 --torch-backend cpu; \
+$(UV) $(1) $(2)
+endef
+
 .venv/ready: pyproject.toml constraints.txt
 	test -x .venv/bin/python || $(PYTHON) -m venv .venv
 	$(PIP) install -q -c constraints.txt uv
-	set -e; links=$$($(PIP) config list | sed -n "s/^.*find-links='\(.*\)'$$/\1/p" | head -1); \
-	export UV_FIND_LINKS="$${UV_FIND_LINKS:-$$links}"; \
-	test "$$(uname -s)" != Linux || command -v nvidia-smi >/dev/null \
-	  || $(UV) torch==2.13.0+cpu || $(UV) torch==2.13.0 --torch-backend cpu; \
-	$(UV) -e '.[dev]'
+	$(call install,.venv/bin/python,-e '.[dev]')
 	touch $@
 
 # Type checkers do not follow setuptools' editable import hook: show them the mapping as links.
@@ -53,7 +58,16 @@ format: setup
 
 bench: setup
 	command -v wrk >/dev/null || { apt-get update -qq && apt-get install -qq -y wrk; }
-	.venv/bin/python -m pytest -m bench -n 0 -s --timeout 900 tests/bench $(ARGS)
+	.venv/bin/python -m pytest -m bench -n 0 -s --timeout 900 --ignore tests/bench/test_engine.py tests/bench $(ARGS)
+
+# Whom the engine is measured against lives apart: what it needs is none of ours.
+build/bench/peer/ready: constraints.txt | setup
+	test -x build/bench/peer/bin/python || $(PYTHON) -m venv build/bench/peer
+	$(call install,build/bench/peer/bin/python,'transformers[serving]')
+	touch $@
+
+bench-engine: setup build/bench/peer/ready
+	.venv/bin/python -m pytest -m bench -n 0 -s --timeout 1200 tests/bench/test_engine.py $(ARGS)
 
 wheel: setup
 	.venv/bin/uv build --wheel --out-dir build/dist .

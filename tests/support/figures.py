@@ -38,8 +38,10 @@ def interpreter_speed() -> float:
 class Figures:
     """Collects the figures of one benchmark file."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, packages: tuple[str, ...] = PACKAGES) -> None:
         self.name = name
+        self.about: dict[str, object] = {package: metadata.version(package) for package in packages}
+        """What else a reader has to know to compare."""
         self.values: dict[str, float] = {}
         self.notes: dict[str, str] = {}
 
@@ -62,7 +64,7 @@ class Figures:
             "machine": f"{processor()}, {os.cpu_count()} cores",
             "million_loop_turns_per_s": interpreter_speed(),
             "python": platform.python_version(),
-            **{package: metadata.version(package) for package in PACKAGES},
+            **self.about,
         }
         path.write_text(json.dumps({**self.values, "about": about}, indent=2) + "\n")
         return path

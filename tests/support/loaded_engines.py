@@ -12,7 +12,7 @@ from cortex.neuron.engine.base import LoadDone, LoadFailed, Order, Output, Slept
 from cortex.neuron.engine.torch.engine import TorchEngine
 from cortex.neuron.engine.torch.readers import Readers
 from cortex.neuron.engine.torch.reading import Task, send_model
-from cortex.protocol.values import Device
+from cortex.protocol.values import Device, DeviceKind
 
 PATIENCE_S = 60.0
 
@@ -33,9 +33,9 @@ class Threads(Readers):
             send_model(task, connection)
 
 
-def engine(readers: Readers | None = None) -> TorchEngine:
+def engine(readers: Readers | None = None, kind: DeviceKind = "cpu") -> TorchEngine:
     """An open device without a model."""
-    made = TorchEngine(Device(kind="cpu", name="here"), 1, readers or Threads())
+    made = TorchEngine(Device(kind=kind, name="here"), 1, readers or Threads())
     made.start()
     return made
 
@@ -51,9 +51,9 @@ def settled(made: TorchEngine, now: float = 0.0) -> list[Output]:
     return told
 
 
-def holding(*models: ModelSettings) -> TorchEngine:
+def holding(*models: ModelSettings, kind: DeviceKind = "cpu") -> TorchEngine:
     """An engine that has these models."""
-    made = engine()
+    made = engine(kind=kind)
     for settings in models:
         made.load(Order(settings), 0, 0.0)
         assert isinstance(settled(made)[-1], LoadDone)

@@ -30,9 +30,9 @@ def free_port() -> int:
         return port
 
 
-def cortex(*arguments: str, **options: object) -> subprocess.Popen[bytes]:
+def cortex(*arguments: str, threads: int = 1, **options: object) -> subprocess.Popen[bytes]:
     """Start the command line in a session of its own, away from the repository's root."""
-    environment = {**os.environ, "PYTHONSAFEPATH": "1", "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONSAFEPATH": "1", "OMP_NUM_THREADS": str(threads)}
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "cortex.deploy", *arguments],
         env=environment,
@@ -46,6 +46,7 @@ class Processes:
 
     def __init__(self, data: Path) -> None:
         self.data = data
+        self.threads = 1
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def __exit__(
@@ -57,7 +58,7 @@ class Processes:
         """Start one role of the command line; it logs to NAME.log."""
         with (self.data / f"{name}.log").open("ab") as log:
             arguments = ("--config", str(config), "--data", str(data))
-            self.processes[name] = cortex(role, *arguments, stdout=log, stderr=log)
+            self.processes[name] = cortex(role, *arguments, threads=self.threads, stdout=log, stderr=log)
         return self.processes[name]
 
     def stop(self) -> None:
@@ -83,7 +84,10 @@ class Processes:
 
 
 class Stack(Processes):
-    """Broker, edge and one simulated neuron host; more roles can be started and any of them killed."""
+    """Broker, edge and one simulated neuron host; more roles can be started and any of them killed.
+
+    A model is its name, or the whole of its entry in neuron.toml.
+    """
 
     def __init__(
         self,
@@ -91,11 +95,13 @@ class Stack(Processes):
         *,
         sim: dict[str, float] | None = None,
         gateway: dict[str, object] | None = None,
-        models: tuple[str, ...] = ("sim-model",),
+        models: tuple[str | dict[str, object], ...] = ("sim-model",),
         engine: str = "sim",
+        threads: int = 1,
         neuron: bool = True,
     ) -> None:
         super().__init__(data)
+        self.threads = threads
         self.port = free_port()
         self.metrics_port = free_port()
         self.planes = Planes.under(data)
@@ -109,8 +115,9 @@ class Stack(Processes):
             "grace_s": 2,
         }
         self.cortex_toml.write_text(toml.dumps({"gateway": {**listen, **(gateway or {})}}))
-        host = {"name": "host", "engine": engine, "threads": 1}
-        entries = [{"id": name, "source": "demo" if engine == "torch" else ""} for name in models]
+        host = {"name": "host", "engine": engine, "threads": threads}
+        source = "demo" if engine == "torch" else ""
+        entries = [{"id": one, "source": source} if isinstance(one, str) else one for one in models]
         self.neuron_toml.write_text(toml.dumps({"neuron": host, "models": entries, "sim": sim or {}}))
         self._with_neuron = neuron
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from cortex.neuron.config import ModelSettings
 from cortex.neuron.engine.base import LoadDone, Order
 from cortex.neuron.lifecycle import State, Trigger, after
+from cortex.protocol.messages import LoadProgress
 from cortex.protocol.values import Model
 
 
@@ -73,6 +74,12 @@ class Holding:
             self.facts = None
         if self.state is not State.DRAINING:
             self.sleeps = False
+
+    def progress(self, loading: Loading) -> LoadProgress:
+        """How far its load is, for the broker that ordered it."""
+        return LoadProgress(
+            command=self.command, model=self.order.model, percent=loading.percent, detail=loading.words
+        )
 
     def is_led_by(self, index: int) -> bool:
         """Whether requests for it come to the device of this index: of several, the lowest leads."""

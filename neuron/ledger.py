@@ -79,6 +79,14 @@ class Ledger:
     def lost(self) -> int:
         return sum(entry.bytes for entry in self.entries.values() if entry.stage is Stage.LOST)
 
+    @property
+    def degraded(self) -> str:
+        """What was lost, for people; empty if nothing was."""
+        names = sorted(name for name, entry in self.entries.items() if entry.stage is Stage.LOST)
+        if not names:
+            return ""
+        return f"degraded: {self.lost / MIB:.0f} MiB of {', '.join(names)} did not come back"
+
     def in_budget(self, victims: Collection[str] = ()) -> int:
         """Bytes of the budget that are nobody's once the victims are gone."""
         spared = sum(self.entries[name].bytes for name in victims if self._promises(name))

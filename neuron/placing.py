@@ -132,7 +132,7 @@ class Placing:
 
     def _require_absent(self, model: str) -> None:
         """What is on its way out is not loaded at the same time."""
-        if model in self._residency.ledger.entries and not self._residency.degraded:
+        if model in self._residency.ledger.entries and not self._residency.ledger.degraded:
             raise fault(Code.BUSY, f"{model} has not left yet.", param="load", retry_after=1)
 
     def _size(self, order: Order, load: m.LoadSpec) -> int:
@@ -151,8 +151,8 @@ class Placing:
                 Code.DOES_NOT_FIT,
                 f"{wanted}, and this device has {ledger.budget / MIB:.0f} MiB {of} for models.",
             )
-        if residency.degraded:
-            raise fault(Code.NO_CAPACITY, f"This device is {residency.degraded}", retry_after=5)
+        if residency.ledger.degraded:
+            raise fault(Code.NO_CAPACITY, f"This device is {residency.ledger.degraded}", retry_after=5)
         in_budget, in_memory = (
             ledger.in_budget(victims),
             ledger.in_memory(residency.measured, victims),

@@ -84,18 +84,10 @@ class Residency:
         }
 
     @property
-    def degraded(self) -> str:
-        """What keeps this device from taking another model; empty while nothing does."""
-        lost = [name for name, entry in self.ledger.entries.items() if entry.stage is Stage.LOST]
-        if not lost:
-            return ""
-        return f"degraded: {self.ledger.lost / MIB:.0f} MiB of {', '.join(sorted(lost))} did not come back"
-
-    @property
     def detail(self) -> str:
         """In a few words what is special now, for the heartbeat."""
-        if self.degraded:
-            return self.degraded
+        if self.ledger.degraded:
+            return self.ledger.degraded
         loads = [(name, one.loading) for name, one in self.holdings.items() if one.loading]
         return ", ".join(
             f"{name} {load.percent} %" if load.begun else f"{name} {load.words}" for name, load in loads
@@ -276,14 +268,7 @@ class Residency:
                 self._give_up(holding, f"not loaded after {loading.patience:.0f} s: {loading.words}", now)
             elif now >= loading.tell_at:
                 loading.tell_at = now + TELL_EVERY
-                told.append(
-                    m.LoadProgress(
-                        command=holding.command,
-                        model=holding.order.model,
-                        percent=loading.percent,
-                        detail=loading.words,
-                    )
-                )
+                told.append(holding.progress(loading))
         if loads:
             self.begin(now)
         if now >= self._measure_at:
@@ -332,10 +317,10 @@ class Residency:
             if self.asleep.has_room(size):
                 break
             self._forget_sleeper(other)
-        if not self.asleep.has_room(size):
-            return False
-        self.asleep.expected[model] = size
-        return True
+        fits = self.asleep.has_room(size)
+        if fits:
+            self.asleep.expected[model] = size
+        return fits
 
     def _sleepers(self, but: str = "") -> list[str]:
         """Who may be given up, those that have slept for longest first: not who is being woken."""
@@ -389,7 +374,7 @@ class Residency:
                 self._fail(self.holdings[name], f"{entry.bytes / MIB:.0f} MiB of {model} did not come back")
         self.ledger.lose(model)
         if holding.state is State.DRAINING:
-            self._settle(holding, Trigger.LEFT, self.degraded)
+            self._settle(holding, Trigger.LEFT, self.ledger.degraded)
         self._no_longer_wait_for(model)
         self.version += 1
 

@@ -125,7 +125,7 @@ def test_memory_that_does_not_come_back_degrades_the_device() -> None:
     assert bench.free == 20
     bench.engine.let_go()
     bench.run(0)
-    assert (bench.residency.degraded, bench.free) == ("", 60)
+    assert (bench.residency.ledger.degraded, bench.free) == ("", 60)
     assert isinstance(bench.place("a", footprint_bytes=60), m.Placed)
 
 

@@ -58,7 +58,7 @@ format: setup
 
 bench: setup
 	command -v wrk >/dev/null || { apt-get update -qq && apt-get install -qq -y wrk; }
-	.venv/bin/python -m pytest -m bench -n 0 -s --timeout 900 --ignore tests/bench/test_engine.py tests/bench $(ARGS)
+	.venv/bin/python -m pytest -m bench -n 0 -s --timeout 900 --ignore tests/bench/test_engine.py --ignore tests/bench/test_loading.py tests/bench $(ARGS)
 
 # Whom the engine is measured against lives apart: what it needs is none of ours.
 build/bench/peer/ready: constraints.txt | setup
@@ -67,7 +67,7 @@ build/bench/peer/ready: constraints.txt | setup
 	touch $@
 
 bench-engine: setup build/bench/peer/ready
-	.venv/bin/python -m pytest -m bench -n 0 -s --timeout 1200 tests/bench/test_engine.py $(ARGS)
+	.venv/bin/python -m pytest -m bench -n 0 -s --timeout 1200 tests/bench/test_engine.py tests/bench/test_loading.py $(ARGS)
 
 wheel: setup
 	.venv/bin/uv build --wheel --out-dir build/dist .

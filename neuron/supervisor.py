@@ -27,6 +27,8 @@ log = logging.getLogger("cortex.neuron")
 
 PATIENCE_S = 2.0
 CHECK_S = 0.1
+SPINS = "1000"
+"""Turns for which a thread of libgomp, torch's on Linux, waits awake for its team: microseconds."""
 
 
 @dataclass(slots=True)
@@ -91,6 +93,9 @@ class Supervisor:
             "parent": os.getpid(),
         }
         environment = dict(os.environ)
+        # A thread of a team that spins for the others keeps them from the core that it spins on; a short spin is enough.
+        if "OMP_WAIT_POLICY" not in environment:
+            environment.setdefault("GOMP_SPINCOUNT", SPINS)
         if device.kind == "cuda":  # NVML counts cards in the order of their bus, CUDA does so only when told
             environment["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
             environment["CUDA_VISIBLE_DEVICES"] = str(device.index)

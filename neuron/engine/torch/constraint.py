@@ -23,6 +23,8 @@ log = logging.getLogger("cortex.engine")
 
 SECONDS = 2.0
 """How long a grammar may take to compile."""
+LEARNING = 20.0
+"""How much longer it may take while the vocabulary is being learnt."""
 REMEMBERED = 64
 """Compiled grammars that are kept: agents send the same tools again and again."""
 WHITESPACE = r"( |\n[ \t]{0,40})?"
@@ -94,33 +96,34 @@ class Constraint:
 
 
 class Grammars:
-    """One model's: what its tokens are, and what was compiled for them. Built where loading is done, for it takes long."""
+    """One model's: what its tokens are, and what was compiled for them.
+
+    llguidance takes a second to learn a large vocabulary, in which nothing else runs in this process: that is done by
+    `warm`, when nobody speaks, or when the first answer is to be held to something.
+    """
 
     def __init__(self, tokenizer: Any, size: int, eos: frozenset[int]) -> None:
         self._size = size
         self._source = tokenizer
-        self._tokens: LLTokenizer | None = None
-        try:
-            self._tokens = from_tokenizer(tokenizer, n_vocab=size, eos_token=sorted(eos) or None)
-        except Exception as error:  # not fast, or written in a way that only its own library reads
-            log.warning("answers of this model cannot be held to a form: %s", error)
-            return
+        self._eos = eos
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="grammar")
+        self._tokens: Future[LLTokenizer | None] | None = None
         self._compiled: OrderedDict[str, Future[LLMatcher]] = OrderedDict()
-        self._compile(_of_schema(ANY_OBJECT, lenient=True), "")  # the first one takes longest
+
+    def warm(self) -> None:
+        """Begin to learn the vocabulary, unless that was begun."""
+        if self._tokens is None:
+            self._tokens = self._threads.submit(self._learn)
 
     def constraint(self, request: Chat, family: str, now: float) -> Constraint | None:
         """What this chat's answer is held to; None if to nothing. Raises `FaultError`."""
         wanted = self._wanted(request, family)
         if wanted is None:
             return None
+        self.warm()
+        assert self._tokens is not None
+        patience = SECONDS if self._tokens.done() else SECONDS + LEARNING
         param, grammar = wanted
-        if self._tokens is None:
-            raise fault(
-                Code.UNSUPPORTED,
-                f"{param} cannot be kept with this model's tokenizer; leave it out.",
-                param=param,
-            )
         compiled = self._compiled.get(grammar)
         if compiled is None:
             compiled = self._threads.submit(self._compile, grammar, param)
@@ -128,11 +131,10 @@ class Grammars:
             if len(self._compiled) > REMEMBERED:
                 self._compiled.popitem(last=False)
         self._compiled.move_to_end(grammar)
-        return Constraint(compiled, now + SECONDS, self._size, param)
+        return Constraint(compiled, now + patience, self._size, param)
 
     def close(self) -> None:
-        if self._tokens is not None:
-            self._threads.shutdown(wait=False, cancel_futures=True)
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _wanted(self, request: Chat, family: str) -> tuple[str, str] | None:
         choice, form = request.tool_choice, request.response_format
@@ -168,19 +170,34 @@ class Grammars:
         )
 
     def _mark(self, mark: str) -> str:
-        """A mark as Lark names it: by its number where it is a token that no text can stand for."""
-        assert self._tokens is not None
+        """A mark as Lark names it: by its number where it is one token, for which its text may not stand."""
         ids = self._source.encode(mark, add_special_tokens=False)
-        if len(ids) == 1 and self._tokens.is_special_token(ids[0]):
-            return f"<[{ids[0]}]>"
-        return json.dumps(mark)
+        return f"<[{ids[0]}]>" if len(ids) == 1 else json.dumps(mark)
+
+    def _learn(self) -> LLTokenizer | None:
+        """On a thread: None for a tokenizer that is not fast, or written in a way that only its own library reads."""
+        try:
+            tokens = from_tokenizer(self._source, n_vocab=self._size, eos_token=sorted(self._eos) or None)
+            # The first grammar and its first set of tokens take longest.
+            matcher = LLMatcher(tokens, _of_schema(ANY_OBJECT, lenient=True), log_level=0)
+            matcher.compute_bitmask()
+        except Exception as error:
+            log.warning("answers of this model cannot be held to a form: %s", error)
+            return None
+        return tokens
 
     def _compile(self, grammar: str, param: str) -> LLMatcher:
-        matcher = LLMatcher(self._tokens, grammar, log_level=0)  # type: ignore[arg-type]
+        """On a thread, which waits for the one that learns."""
+        assert self._tokens is not None
+        tokens = self._tokens.result()
+        if tokens is None:
+            message = f"{param} cannot be kept with this model's tokenizer; leave it out."
+            raise fault(Code.UNSUPPORTED, message, param=param)
+        matcher = LLMatcher(tokens, grammar, log_level=0)
         if matcher.is_error():
             why = matcher.get_error().partition("\n")[0].rstrip(".")
             raise fault(Code.INVALID_REQUEST, f"{param} cannot be kept: {why}.", param=param)
-        matcher.compute_bitmask()  # the first set of tokens takes longest, and is remembered
+        matcher.compute_bitmask()
         if matcher.is_stopped() and not matcher.is_accepting():
             raise fault(Code.INVALID_REQUEST, f"{param} cannot be kept: nothing satisfies it.", param=param)
         return matcher

@@ -165,6 +165,9 @@ class TorchEngine:
             outputs += self._progress(seconds)
         elif self._loader.broken is not None and not speaking:
             raise self._loader.broken  # whoever starts this process afresh has readers again
+        if not speaking:
+            for serving in self._serving.values():
+                serving.warm()
         return outputs
 
     def _progress(self, seconds: float) -> list[Change]:

@@ -127,6 +127,10 @@ class Serving:
         rule = resolve(admitted.request.sampling, self._loaded.defaults, index, self._loaded.eos)
         return Choice(index, sequence, rule, answer, History(ids, prefix), unsaid, constraint)
 
+    def warm(self) -> None:
+        """Prepare what would keep others waiting: now is the time, for nobody speaks."""
+        self._loaded.grammars.warm()
+
     def cancel(self, key: Key) -> None:
         if (work := self._works.get(key)) is not None:
             work.cancelled = True

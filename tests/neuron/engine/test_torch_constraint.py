@@ -260,9 +260,8 @@ def test_a_tokenizer_that_cannot_be_read_is_told(drive: Driving, monkeypatch: py
     driven = drive()
     loaded = driven.engine._serving["m"]._loaded
     unread = constraint.Grammars(object(), loaded.vocabulary.size, loaded.eos)
-    unread.close()
     monkeypatch.setattr(driven.engine._serving["m"], "_loaded", replace(loaded, grammars=unread))
-    with pytest.raises(FaultError) as caught:
-        driven.submit(chat(response_format=shaped("json_object")), "r")
-    assert (caught.value.fault.code, caught.value.fault.param) == (Code.UNSUPPORTED, "response_format")
+    failed = run(driven, chat(response_format=shaped("json_object"))).terminal
+    assert isinstance(failed, Failed)
+    assert (failed.fault.code, failed.fault.param) == (Code.UNSUPPORTED, "response_format")
     assert isinstance(driven.run(chat(sampling={"max_tokens": 3}), "free").terminal, Finished)

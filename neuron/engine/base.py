@@ -57,7 +57,10 @@ class LoadAdvanced:
 
 @dataclass(frozen=True, slots=True)
 class LoadDone:
-    """The model takes jobs from now on. `bytes` is what it takes by itself, measured, before any job."""
+    """The model takes jobs from now on. `bytes` is what it takes by itself, measured, before any job.
+
+    `context` is what one sequence may have of it, within what was reserved.
+    """
 
     model: str
     bytes: int
@@ -128,7 +131,10 @@ class Engine(Protocol):
         """
 
     def load(self, order: Order, reserved: int, now: float) -> None:
-        """Begin to load a model that is not held, within `reserved` bytes."""
+        """Begin to load a model that is not held, within `reserved` bytes, jobs included.
+
+        A model that takes more by itself says so when it is loaded; what its jobs take is never more than the rest.
+        """
 
     def unload(self, model: str, now: float) -> None:
         """Give up a model without jobs, or its load; `Unloaded` tells when the memory is back."""
@@ -145,7 +151,7 @@ class Engine(Protocol):
     def admit(self, job: Job, now: float) -> int:
         """Take a job; answers its prompt's length in tokens.
 
-        Raises `FaultError`: code `busy` when there is no slot, others when it can never run.
+        Raises `FaultError`: code `busy` when there is no slot or no memory now, others when it can never run.
         """
 
     def cancel(self, key: Key) -> None:

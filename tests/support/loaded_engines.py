@@ -52,9 +52,10 @@ def settled(made: TorchEngine, now: float = 0.0) -> list[Output]:
 
 
 def holding(*models: ModelSettings, kind: DeviceKind = "cpu") -> TorchEngine:
-    """An engine that has these models."""
+    """An engine that has these models, each within what its files say that it takes."""
     made = engine(kind=kind)
     for settings in models:
-        made.load(Order(settings), 0, 0.0)
+        order = Order(settings)
+        made.load(order, made.footprint(order), 0.0)
         assert isinstance(settled(made)[-1], LoadDone)
     return made

@@ -12,6 +12,8 @@ from cortex.protocol.faults import Code, fault
 from cortex.protocol.request import Chat, Complete, Sampling
 
 MAX_BIASES = 1024
+MAX_STOPS = 16_384
+"""Characters of all stop strings together: each takes memory and time before the first token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,12 @@ def _check_parameters(request: Chat | Complete, slots: int) -> None:
             Code.UNSUPPORTED,
             f"n must be at most {slots}: this model runs as many choices at once.",
             param="n",
+        )
+    if sum(map(len, sampling.stop)) > MAX_STOPS:
+        raise fault(
+            Code.INVALID_REQUEST,
+            f"stop must hold at most {MAX_STOPS} characters, all strings together.",
+            param="stop",
         )
     if isinstance(request, Complete) and request.echo:
         raise fault(Code.UNSUPPORTED, "echo is not supported by this engine; leave it out.", param="echo")

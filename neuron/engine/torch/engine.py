@@ -69,6 +69,8 @@ class TorchEngine:
         self._readers = readers or Readers()
         self._loader = Loader(self._torch_device, self._readers.begin, rate)
         self._serving: dict[str, Serving] = {}
+        self._reserved: dict[str, int] = {}
+        """Bytes that models may take which are being loaded."""
         self._leaving: dict[str, weakref.ref[Any]] = {}
         """Models that were let go; the weights of each are there as long as its reference is alive."""
         self._search_at = 0.0
@@ -82,6 +84,11 @@ class TorchEngine:
             free: int = torch.cuda.mem_get_info(self._torch_device)[0]
             return free
         return available_bytes()
+
+    @property
+    def preemptions(self) -> int:
+        """How often answers under way had to give their memory up for a while, of all models held now."""
+        return sum(serving.preemptions for serving in self._serving.values())
 
     @property
     def phase(self) -> Phase:
@@ -102,8 +109,9 @@ class TorchEngine:
             raise fault(Code.UNSUPPORTED, message, param="devices")
         return files.footprint(with_dtype(order), self._torch_device)
 
-    def load(self, order: Order, reserved: int, now: float) -> None:  # noqa: ARG002  (how it is kept comes later)
+    def load(self, order: Order, reserved: int, now: float) -> None:  # noqa: ARG002  (a load takes what it takes)
         settings = with_dtype(order)
+        self._reserved[order.model] = reserved
         sleeper = self._sleeping.take(settings)
         if sleeper is not None:
             sleeper.settings = settings
@@ -175,7 +183,8 @@ class TorchEngine:
         changes: list[Change] = []
         for event in self._loader.poll(seconds):
             if isinstance(event, Complete):
-                serving = self._serving[event.model] = Serving(event.settings, event.loaded)
+                reserved = self._reserved.pop(event.model)
+                serving = self._serving[event.model] = Serving(event.settings, event.loaded, reserved)
                 changes.append(serving.done(event.load_ms, woke=event.woke))
             else:
                 changes.append(event)

@@ -20,6 +20,8 @@ CONFIGS = ("config.json", "tokenizer_config.json", "processor_config.json", "pre
 SLOTS = 8
 CONVERSATION = 4096
 """Positions per slot for which room is reserved: caches grow with use, and few conversations use a whole context."""
+UNTOLD = 2**20
+"""Bytes for what no file tells of: buffers, and pages that are not full."""
 LONGEST_HEADER = 100 * 2**20
 ITEM_BYTES = {
     "F64": 8,
@@ -73,6 +75,8 @@ def dtype(wanted: str, device: torch.device) -> torch.dtype:
 def footprint(settings: ModelSettings, device: torch.device) -> int:
     """Bytes that the model will take: its weights, and keys and values for a conversation in each slot.
 
+    For one whole context at least where settings name it; a context that they do not name is cut to what there is.
+
     Raises `FaultError` with code load_failed when its files are not what they should be.
     """
     found = directory(settings)
@@ -83,7 +87,7 @@ def footprint(settings: ModelSettings, device: torch.device) -> int:
         size = sum(_weights(path, header, chosen.itemsize) for path, header in headers.items())
         if device.type == "cpu" and can_pack(chosen):
             size += _copies([header.tensors for header in headers.values()], config) * chosen.itemsize
-        return size + _cache(settings, config, chosen.itemsize)
+        return size + UNTOLD + _cache(settings, config, chosen.itemsize)
     except FaultError:
         raise
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
@@ -162,11 +166,14 @@ def _weights(path: Path, header: Header, item: int) -> int:
 
 
 def _cache(settings: ModelSettings, config: dict[str, Any], item: int) -> int:
-    """Bytes of the keys and values of one conversation in each slot."""
+    """Bytes of the keys and values of one conversation in each slot, and of a context that was asked for."""
     text = config.get("text_config") or config
     heads = text.get("num_key_value_heads") or text.get("num_attention_heads") or 1
     width = text.get("head_dim") or text.get("hidden_size", 0) // (text.get("num_attention_heads") or 1)
     longest = int(text.get("max_position_embeddings") or CONVERSATION)
-    positions = min(settings.context or longest, longest, CONVERSATION)
+    context = min(settings.context or longest, longest)
+    positions = (settings.slots or SLOTS) * min(context, CONVERSATION)
+    if settings.context:
+        positions = max(positions, context)
     layers = int(text.get("num_hidden_layers") or 1)
-    return (settings.slots or SLOTS) * positions * layers * 2 * int(heads) * int(width) * item
+    return positions * layers * 2 * int(heads) * int(width) * item

@@ -8,7 +8,7 @@ Pure; knows slots by their numbers only.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 LEAST = 16
@@ -32,6 +32,9 @@ class Reuse:
 
     def __len__(self) -> int:
         return len(self._kept)
+
+    def __iter__(self) -> Iterator[Kept]:
+        return iter(self._kept)
 
     def keep(self, one: Kept) -> list[int]:
         """Keep it as the most recent; answers the slots of those that it makes useless: it begins as they are."""

@@ -11,12 +11,12 @@ from cortex.neuron.engine.torch.scheduler import Span
 
 
 class Runner:
-    """`cache` belongs to it; who may have a slot is decided elsewhere."""
+    """`cache`, of at most `limit` bytes, belongs to it; who may have a slot is decided elsewhere."""
 
-    def __init__(self, loaded: Loaded, slots: int) -> None:
+    def __init__(self, loaded: Loaded, slots: int, limit: int) -> None:
         self._model = loaded.model
         self._device = loaded.device
-        self.cache = SlotCache(loaded.layers, slots, loaded.context, loaded.dtype, loaded.device)
+        self.cache = SlotCache(loaded.layers, slots, loaded.context, loaded.dtype, loaded.device, limit=limit)
 
     def forward(self, spans: list[Span]) -> torch.Tensor:
         """Read all spans at once; answers a row of logits for each that samples. Room must be reserved."""

@@ -21,6 +21,8 @@ class Sequence:
     """The length, prompt included, at which it ends."""
     slot: int = -1
     computed: int = 0
+    promised: int = 0
+    """Positions that it was admitted with room for."""
     ended: bool = False
 
     def __post_init__(self) -> None:
@@ -51,6 +53,10 @@ class Sequence:
         """Note that the model has read `count` more tokens."""
         assert 0 < count <= self.pending, "only pending tokens can be read"
         self.computed += count
+
+    def restart(self) -> None:
+        """Its slot has lost everything: all of it has to be read again."""
+        self.computed = 0
 
     def append(self, token: int) -> None:
         """Take a sampled token. Everything before it must have been read."""

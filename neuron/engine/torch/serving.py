@@ -5,6 +5,7 @@ What a job's own data does wrong ends that job. Only a failure of the shared for
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import weakref
 from typing import Any
@@ -14,10 +15,12 @@ import torch
 from cortex.neuron.config import ModelSettings
 from cortex.neuron.engine.base import Job, Key, LoadDone, Output
 from cortex.neuron.engine.torch.admission import Admitted, admit
-from cortex.neuron.engine.torch.files import CONVERSATION, SLOTS
+from cortex.neuron.engine.torch.cache import NoRoomError, capacities, position_bytes
+from cortex.neuron.engine.torch.files import SLOTS
 from cortex.neuron.engine.torch.history import History
 from cortex.neuron.engine.torch.loader import Loaded
 from cortex.neuron.engine.torch.reuse import Kept
+from cortex.neuron.engine.torch.room import Room
 from cortex.neuron.engine.torch.runner import Runner
 from cortex.neuron.engine.torch.sampler import Picked, Row, pick, resolve
 from cortex.neuron.engine.torch.scheduler import Span, plan
@@ -34,15 +37,25 @@ log = logging.getLogger("cortex.engine")
 
 
 class Serving:
-    """Built from a loaded model; belongs to the device thread."""
+    """Built from a loaded model; belongs to the device thread.
 
-    def __init__(self, settings: ModelSettings, loaded: Loaded) -> None:
+
+    Of the bytes that were reserved, keys and values may take what the weights leave: at least a short conversation's,
+    and no sequence is served that alone would need more.
+    """
+
+    def __init__(self, settings: ModelSettings, loaded: Loaded, reserved: int) -> None:
         self.settings = settings
-        self._loaded = loaded
         self._slots = settings.slots or SLOTS
-        self._runner = Runner(loaded, self._slots)
-        positions = min(loaded.context, CONVERSATION)
-        self.slots = Slots(self._runner.cache, self._slots * positions * self._runner.cache.position_bytes)
+        each = max(1, position_bytes(loaded.layers, loaded.dtype))
+        least = capacities(loaded.context)[0] * each
+        limit = max(reserved - loaded.bytes, least)
+        self._bytes = loaded.bytes if limit <= reserved - loaded.bytes else loaded.bytes + limit
+        self._uncut = loaded.context
+        self._loaded = dataclasses.replace(loaded, context=min(loaded.context, limit // each))
+        self._runner = Runner(self._loaded, self._slots, limit)
+        self.slots = Slots(self._runner.cache)
+        self._room = Room(self.slots)
         self._works: dict[Key, Work] = {}
         self._owners: dict[int, tuple[Work, Choice]] = {}
         """Who has a slot; in order of arrival, which is the order of service."""
@@ -54,7 +67,7 @@ class Serving:
         chat = self._loaded.tokenizer.chat_template
         return LoadDone(
             self.settings.id,
-            self._loaded.bytes,
+            self._bytes,
             load_ms,
             self._slots,
             self._loaded.context,
@@ -65,6 +78,11 @@ class Serving:
     @property
     def busy(self) -> bool:
         return bool(self._works)
+
+    @property
+    def preemptions(self) -> int:
+        """How often a sequence had to give its memory up for a while."""
+        return self._room.preemptions
 
     def is_held(self, now: float) -> bool:
         """Whether all that there is to do is to wait for grammars, of which none is ready."""
@@ -79,7 +97,10 @@ class Serving:
     def phase(self) -> Phase:
         if not self._works:
             return "idle"
-        decoding = all(choice.sequence.decoding for _, choice in self._owners.values())
+        decoding = all(
+            choice.sequence.decoding or choice.sequence in self._room.waiting
+            for _, choice in self._owners.values()
+        )
         return "decode" if decoding else "prefill"
 
     def admit(self, job: Job, now: float) -> int:
@@ -87,19 +108,23 @@ class Serving:
         if (known := self._works.get(job.key)) is not None:
             return known.prompt
         admitted = admit(job, self._loaded, self._slots)
+        length = len(admitted.prompt.ids)
+        promised = [self._room.capacity(length + len(prefix), admitted.limit) for prefix in admitted.prefixes]
+        self._room.require(promised)
         free = self.slots.free
         if free < admitted.choices:
             raise fault(
                 Code.BUSY, f"{free} of {self._slots} slots are free, and {admitted.choices} are needed."
             )
         choices = [self._choice(job.key, admitted, index, now) for index in range(admitted.choices)]
-        work = Work(job.key, len(admitted.prompt.ids), choices, now, job.principal)
-        for choice in choices:
+        work = Work(job.key, length, choices, now, job.principal)
+        for choice, room in zip(choices, promised, strict=True):
             # Only now, when nothing can go wrong any more.
             sequence = choice.sequence
             sequence.slot, sequence.computed = self.slots.open(
-                sequence.tokens, job.principal, self._running(job.principal)
+                sequence.tokens, job.principal, self._running(job.principal), room
             )
+            self._room.enter(sequence, room)
             self._owners[sequence.slot] = (work, choice)
         work.cached = min(choices[0].sequence.computed, work.prompt)
         self._works[job.key] = work
@@ -143,7 +168,13 @@ class Serving:
                 outputs.append(self._finish(work, now))
             else:
                 self._settle(work, now, outputs)
-        spans = self._reserve(plan(self._sequences(), self.settings.chunk), outputs)
+        try:
+            self._resume(outputs)
+            spans = self._reserve(plan(self._sequences(), self.settings.chunk), outputs)
+        except torch.AcceleratorError as error:
+            self.poisoned = error
+            outputs += [self._fail(work, error) for work in list(self._works.values())]
+            return outputs
         if spans:
             self._advance(spans, now, outputs)
         return outputs
@@ -161,8 +192,8 @@ class Serving:
         """End everything, and hand over what was loaded; keys and values are given up."""
         for work in list(self._works.values()):
             self._drop(work)
-        loaded = self._loaded
-        del self._loaded, self._runner, self.slots
+        loaded = dataclasses.replace(self._loaded, context=self._uncut)
+        del self._loaded, self._runner, self.slots, self._room
         return loaded
 
     def _settle(self, work: Work, now: float, outputs: list[Output]) -> None:
@@ -189,7 +220,12 @@ class Serving:
         ]
 
     def _sequences(self) -> list[Sequence]:
-        return [choice.sequence for _, choice in self._owners.values() if not choice.is_held]
+        waiting = self._room.waiting
+        return [
+            choice.sequence
+            for _, choice in self._owners.values()
+            if not choice.is_held and choice.sequence not in waiting
+        ]
 
     def _tell_unsaid(self, work: Work, now: float, outputs: list[Output]) -> None:
         for choice in work.choices:
@@ -201,20 +237,27 @@ class Serving:
             outputs.append(self._finish(work, now))
 
     def _reserve(self, spans: list[Span], outputs: list[Output]) -> list[Span]:
-        """Memory for what the spans will store. A job for which there is none fails, and the others go on."""
+        """Memory for what the spans will store. Who came last may have to give way, and waits."""
         ready = []
+        waiting = self._room.waiting
         for span in spans:
-            owner = self._owners.get(span.sequence.slot)
-            if owner is None:
+            sequence = span.sequence
+            owner = self._owners.get(sequence.slot)
+            if owner is None or sequence in waiting:
                 continue
             try:
-                self.slots.reserve(span.sequence.slot, span.sequence.computed + span.length)
-            except (MemoryError, RuntimeError) as error:
+                if self._room.reserve(sequence, sequence.computed + span.length):
+                    ready.append(span)
+            except NoRoomError as error:
                 outputs.append(self._fail(owner[0], error))
-            else:
-                ready.append(span)
-        # A failed job's other choices may have been found ready before it failed.
-        return [span for span in ready if span.sequence.slot in self._owners]
+        # A failed job's other choices, and who gave way, may have been found ready before.
+        return [span for span in ready if span.sequence.slot in self._owners and span.sequence not in waiting]
+
+    def _resume(self, outputs: list[Output]) -> None:
+        """Let those go on who gave way. Who can never go on though nobody else is there fails."""
+        while (stuck := self._room.resume()) is not None:
+            work, _ = self._owners[stuck.slot]
+            outputs.append(self._fail(work, NoRoomError("the device has no memory left")))
 
     def _advance(self, spans: list[Span], now: float, outputs: list[Output]) -> None:
         owners = [self._owners[span.sequence.slot] for span in spans]
@@ -276,6 +319,8 @@ class Serving:
         return work.finished(now)
 
     def _fail(self, work: Work, error: Exception) -> Output:
+        if isinstance(error, NoRoomError):
+            log.warning("request %s failed: %s", work.key[0], error)
         self._drop(work, error)
         return work.failed(error)
 
@@ -290,12 +335,12 @@ class Serving:
         if sequence.ended:
             return
         sequence.ended = True
+        self._room.leave(sequence)
         del self._owners[sequence.slot]
         if error is None:
             self.slots.keep(sequence.slot, sequence.tokens[: sequence.computed], work.principal)
         else:
-            # What a broken model made of one sequence must not reach the next one in its place.
-            self.slots.release(sequence.slot, wipe=isinstance(error, FloatingPointError))
+            self.slots.release(sequence.slot)
 
 
 def _row(choice: Choice) -> Row:

@@ -7,16 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from cortex.neuron.engine.torch.cache import SlotCache
+from cortex.neuron.engine.torch.cache import NoRoomError, SlotCache
 from cortex.neuron.engine.torch.reuse import LEAST, Kept, Reuse
 
 
 class Slots:
-    """`budget` is how many bytes keys and values may take before what is kept for later goes."""
+    """What is kept for later stays until somebody wants its slot or its memory."""
 
-    def __init__(self, cache: SlotCache, budget: int) -> None:
+    def __init__(self, cache: SlotCache) -> None:
         self._cache = cache
-        self._budget = budget
         self._reuse = Reuse()
 
     @property
@@ -29,43 +28,78 @@ class Slots:
         """How many of them hold what may be of use."""
         return len(self._reuse)
 
-    def open(self, tokens: list[int], salt: str, running: Iterable[Kept] = ()) -> tuple[int, int]:
+    @property
+    def limit(self) -> int:
+        """How many bytes there may be altogether."""
+        return self._cache.limit
+
+    @property
+    def room(self) -> int:
+        """Bytes that are nobody's, or of what is only kept."""
+        kept = sum(self._cache.held(one.slot) for one in self._reuse)
+        return self.limit - self._cache.used + self.bytes(kept)
+
+    def bytes(self, positions: int) -> int:
+        """What so many positions take."""
+        return positions * self._cache.position_bytes
+
+    def capacity(self, length: int) -> int:
+        """How many positions a slot gets that shall hold so many."""
+        return self._cache.capacity(length)
+
+    def held(self, slot: int) -> int:
+        """How many positions a slot has; 0 while it has no memory."""
+        return self._cache.held(slot)
+
+    def open(
+        self, tokens: list[int], salt: str, running: Iterable[Kept] = (), room: int = 0
+    ) -> tuple[int, int]:
         """A slot, and how many of these tokens have their keys and values in it: as many as anybody here has.
 
         What was kept is taken over if most of it is wanted, and copied otherwise: it is somebody else's beginning too.
-        There must be a free slot.
+        A copy gets `room` at once. There must be a free slot.
         """
         source, length = self._reuse.best(tokens, salt, running)
         if source is not None and source in self._reuse and 2 * length >= len(source.tokens):
-            self._reuse.take(source)
-            return source.slot, length
+            return self._take_over(source, length), length
         if not self._cache.free:
             oldest = self._reuse.oldest(spare=source)
             if oldest is None:  # the only one there is
                 assert source is not None, "who opens a slot has seen that one is free"
-                self._reuse.take(source)
-                return source.slot, length
+                return self._take_over(source, length), length
             self._cache.release(oldest)
         slot = self._cache.take()
         if source is None:
             return slot, 0
         self._reuse.touch(source)
         try:
-            self.reserve(slot, length)
-        except (MemoryError, RuntimeError):
+            self.reserve(slot, max(length, room))
+        except NoRoomError:
             return slot, 0
         # Finding room may have cost the source itself.
         return slot, length if self._cache.copy(source.slot, slot, length) else 0
 
+    def _take_over(self, source: Kept, length: int) -> int:
+        self._reuse.take(source)
+        self._cache.clean(source.slot, length, len(source.tokens))
+        return source.slot
+
     def reserve(self, slot: int, length: int) -> None:
-        """Room for so many positions, at the cost of what is kept. Raises what the allocator raises."""
-        try:
-            self._cache.reserve(slot, length)
-        except (MemoryError, RuntimeError):
-            if not self._reuse:
-                raise
-            self.forget()
-            self._cache.reserve(slot, length)
+        """Room for so many positions, at the cost of what is kept. Raises `NoRoomError`."""
+        while True:
+            try:
+                self._cache.reserve(slot, length)
+            except NoRoomError:
+                oldest = self._reuse.oldest()
+                if oldest is None:
+                    raise
+                self._cache.release(oldest)
+            else:
+                return
+
+    def drop(self, slot: int) -> None:
+        """A slot loses its memory, and stays whose it is."""
+        self._cache.drop(slot)
 
     def keep(self, slot: int, tokens: list[int], salt: str) -> None:
         """A sequence has ended, and the next may begin with these tokens, whose keys and values it holds."""
@@ -74,12 +108,10 @@ class Slots:
             return
         for useless in self._reuse.keep(Kept(slot, tokens, salt)):
             self._cache.release(useless)
-        while self._cache.used > self._budget and (oldest := self._reuse.oldest()) is not None:
-            self._cache.release(oldest)
 
-    def release(self, slot: int, *, wipe: bool = False) -> None:
+    def release(self, slot: int) -> None:
         """A slot whose content is of no use."""
-        self._cache.release(slot, wipe=wipe)
+        self._cache.release(slot)
 
     def forget(self) -> None:
         """Nothing is kept any longer."""

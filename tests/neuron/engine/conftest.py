@@ -7,7 +7,9 @@ from driving import Drive
 from loaded_engines import holding
 
 from cortex.neuron.config import ModelSettings
+from cortex.neuron.engine.torch import cache, room
 from cortex.neuron.engine.torch.engine import TorchEngine
+from cortex.neuron.engine.torch.serving import Serving
 
 
 @pytest.fixture(scope="session")
@@ -59,8 +61,42 @@ def drive(started: Callable[..., TorchEngine]) -> Iterator[Callable[..., Drive]]
     for engine in used:
         assert engine.due(0.0) is None
         for serving in engine._serving.values():
-            assert serving.slots.free == serving.settings.slots
-            serving.slots.forget()
-            assert serving._runner.cache.free == serving.settings.slots
-            assert serving._runner.cache.bytes == 0
-            assert not serving._owners
+            require_idle(serving)
+
+
+@pytest.fixture
+def tight(
+    started: Callable[..., TorchEngine], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., Drive]]:
+    """A driven engine with keys and values for so many positions; slots have 16, 32, 64, ... and are promised 8 ahead."""
+    monkeypatch.setattr(cache, "FIRST", 16)
+    monkeypatch.setattr(room, "AHEAD", 8)
+    own: list[tuple[TorchEngine, Serving]] = []
+
+    def get(positions: int, family: str = "qwen3", **settings: int) -> Drive:
+        engine = started(family, **settings)
+        roomy = engine._serving["m"]
+        own.append((engine, roomy))
+        loaded = roomy._loaded
+        reserved = loaded.bytes + positions * roomy._runner.cache.position_bytes
+        engine._serving["m"] = Serving(roomy.settings, loaded, reserved)
+        return Drive(engine)
+
+    yield get
+    used = [engine._serving["m"] for engine, _ in own]
+    for engine, roomy in reversed(own):
+        engine._serving["m"] = roomy
+    for serving in used:
+        require_idle(serving)
+
+
+def require_idle(serving: Serving) -> None:
+    """Nothing is left of any request."""
+    assert not serving.busy
+    assert serving.slots.free == serving.settings.slots
+    serving.slots.forget()
+    assert serving._runner.cache.free == serving.settings.slots
+    assert serving._runner.cache.bytes == 0
+    assert not serving._owners
+    assert not serving._room._live
+    assert not serving._room.waiting

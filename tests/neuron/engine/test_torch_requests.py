@@ -241,32 +241,6 @@ def test_forward_breaks(drive: Driving, monkeypatch) -> None:
     assert driven.run(complete(), "after").terminal.totals == (12,)
 
 
-def test_no_memory(drive: Driving, monkeypatch) -> None:
-    """A request whose keys and values find no memory, if only for its second choice, fails alone."""
-    driven = drive()
-    well = driven.submit(complete(), "well")
-    driven.step(2)
-    cache = driven.engine._serving["m"]._runner.cache
-    own, calls = cache._zeros, 0
-
-    def scarce(*shape: int) -> torch.Tensor:
-        nonlocal calls
-        calls += 1
-        # Keys and values of two layers for the first choice; nothing for the second.
-        if calls > 4:
-            raise MemoryError("none left")
-        return own(*shape)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(cache, "_zeros", scarce)
-        sick = driven.submit(complete(n=2), "sick")
-        driven.step()
-    assert isinstance(sick.terminal, Failed)
-    assert "none left" not in sick.terminal.fault.message
-    driven.finish()
-    assert well.terminal.totals == (12,)
-
-
 def test_poisoned_device(drive: Driving, monkeypatch) -> None:
     """An error of the accelerator is told to its requests first; the next step raises it, for the process to end."""
     driven = drive()

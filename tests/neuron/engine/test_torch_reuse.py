@@ -83,20 +83,22 @@ def test_the_longest_beginning_of_ones_own_is_the_best() -> None:
     assert reuse.best(base, "r") == (None, 0)
 
 
-def new_slots(count: int, budget: int = 10**9) -> tuple[Slots, SlotCache]:
-    cache = SlotCache((LayerShape(1, 2, 2),), count, 4096, torch.float32, torch.device("cpu"))
-    return Slots(cache, budget), cache
+def new_slots(count: int, positions: int = 2**20, context: int = 4096) -> tuple[Slots, SlotCache]:
+    shape, cpu = LayerShape(1, 2, 2), torch.device("cpu")
+    cache = SlotCache((shape,), count, context, torch.float32, cpu, limit=positions * 16)
+    return Slots(cache), cache
 
 
-def test_what_is_kept_goes_before_the_budget_is_exceeded() -> None:
-    """Running sequences have a right to their memory; what may be of use has not."""
-    slots, cache = new_slots(4, budget=512 * 16)
+def test_what_is_kept_goes_before_the_limit_is_exceeded() -> None:
+    """The oldest first; running sequences have a right to their memory, what may be of use has not."""
+    slots, cache = new_slots(4, positions=1024, context=1024)
     for number in range(3):
         slot, _ = slots.open([number] * 300, "p")
         slots.reserve(slot, 300)
         slots.keep(slot, [number] * 300, "p")
-    assert (slots.kept, slots.free) == (1, 4)
-    assert cache.used == 512 * 16
+    assert (slots.kept, slots.free, slots.room) == (2, 4, slots.limit)
+    assert cache.bytes == slots.limit
+    assert slots.open([0] * 300, "p")[1] == 0
 
 
 def test_memory_that_is_wanted_is_taken_from_what_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:

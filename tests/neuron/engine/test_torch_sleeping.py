@@ -27,8 +27,8 @@ def settings(source: Path, **more: object) -> ModelSettings:
     return ModelSettings(id="m", source=str(source), **{"dtype": "float32", **more})
 
 
-def woken(made: TorchEngine, wanted: ModelSettings) -> LoadDone:
-    made.load(Order(wanted), 0, 0.0)
+def woken(made: TorchEngine, wanted: ModelSettings, reserved: int = 0) -> LoadDone:
+    made.load(Order(wanted), reserved or made.footprint(Order(wanted)), 0.0)
     done = settled(made)[-1]
     assert isinstance(done, LoadDone)
     return done
@@ -100,6 +100,18 @@ def test_who_is_forgotten_in_sleep_is_gone(directory: Directory) -> None:
     made.close()
 
 
+def test_a_context_that_was_cut_grows_with_what_is_reserved(directory: Directory) -> None:
+    """Each time anew: a model that woke with little room is not small for ever."""
+    made = holding(settings(directory("qwen3")))
+    contexts = []
+    for reserved in (1, 0):
+        made.sleep("m", 0.0)
+        settled(made)
+        contexts.append(woken(made, settings(directory("qwen3")), reserved).context)
+    assert contexts == [256, 512]
+    made.close()
+
+
 def test_who_is_not_there_cannot_sleep(directory: Directory) -> None:
     """A load that is under way is given up instead."""
     made = engine()
@@ -141,7 +153,7 @@ def test_weights_that_were_laid_down_for_sleep_come_back_whole(
     loader = Loader(CPU, lambda _: pytest.fail("nothing is read"))
     loader.wake(sleeper)
     events = [event for _ in range(3) for event in loader.poll(1.0)]
-    made._serving["m"] = type(serving)(serving.settings, events[-1].loaded)
+    made._serving["m"] = type(serving)(serving.settings, events[-1].loaded, 10**9)
     assert events[-1].woke
     assert Drive(made).run(WORDS).tokens == before
     made.close()

@@ -83,7 +83,7 @@ def alone(engine: TorchEngine) -> None:
 
 def load_s(engine: TorchEngine, settings: ModelSettings) -> float:
     began = time.perf_counter()
-    engine.load(Order(settings), 0, time.monotonic())
+    engine.load(Order(settings), engine.footprint(Order(settings)), time.monotonic())
     alone(engine)
     return time.perf_counter() - began
 
@@ -109,7 +109,7 @@ def test_streams_beside_a_load() -> None:
     size = (Path(mid.source) / "model.safetensors").stat().st_size / 2**20
     engine._loader._rate = DISK_MIB_S
     began = time.perf_counter()
-    engine.load(Order(mid), 0, time.monotonic())
+    engine.load(Order(mid), engine.footprint(Order(mid)), time.monotonic())
     during = speaking.until(ended)
     took = time.perf_counter() - began
     after = speaking.until(quiet())

@@ -31,12 +31,12 @@ def resident_bytes() -> int:
 def cycle(engine: TorchEngine, order: Order) -> None:
     """One life of a model."""
     words = Complete(model="m", prompt="the quick brown fox " * 8, sampling=Sampling(max_tokens=8, n=2))
-    engine.load(order, 0, 0.0)
+    engine.load(order, engine.footprint(order), 0.0)
     assert isinstance(settled(engine)[-1], LoadDone)
     Drive(engine).run(words)
     engine.sleep("m", 0.0)
     assert isinstance(settled(engine)[-1], Slept)
-    engine.load(order, 0, 0.0)
+    engine.load(order, engine.footprint(order), 0.0)
     assert isinstance(settled(engine)[-1], LoadDone)
     Drive(engine).run(words)
     engine.unload("m", 0.0)

@@ -39,20 +39,22 @@ def longest(computed: int) -> int:
 
 
 def plan(sequences: Iterable[Sequence], chunk: int) -> list[Span]:
-    """One token for each sequence that decodes, then at most `chunk` tokens of prompts, in equal shares.
+    """One token for each sequence that decodes, then at most `chunk` tokens of prompts.
 
-    Decoding never waits for a prompt, and a short prompt never for the whole of a long one: what a short one leaves of
-    its share goes to the others, who come first served first with a token that cannot be shared.
+    Decoding never waits for a prompt. Of the chunk, the oldest prompt has half; the rest goes to the shortest first, for
+    prompts that are read one after the other are answered sooner, on the average, than such as are read side by side. So
+    a short one never waits for the whole of a long one, and each is the oldest in the end.
     """
     live = [sequence for sequence in sequences if not sequence.ended and sequence.pending]
     spans = [Span(sequence, 1) for sequence in live if sequence.decoding]
     reading = [sequence for sequence in live if not sequence.decoding]
-    lengths: dict[int, int] = {}
+    lengths = [0] * len(reading)
     room = chunk
-    for left, index in enumerate(sorted(range(len(reading)), key=lambda one: reading[one].pending)):
-        share = -(-room // (len(reading) - left))
+    shortest = sorted(range(len(reading)), key=lambda index: reading[index].pending)
+    for index, most in ((0, -(-chunk // 2)), *((index, chunk) for index in shortest)) if reading else ():
         one = reading[index]
-        lengths[index] = min(share, one.pending, room, longest(one.computed))
-        room -= lengths[index]
-    spans += [Span(sequence, lengths[index]) for index, sequence in enumerate(reading) if lengths[index]]
+        more = min(most, room, min(one.pending, longest(one.computed)) - lengths[index])
+        lengths[index] += more
+        room -= more
+    spans += [Span(one, length) for one, length in zip(reading, lengths, strict=True) if length]
     return spans

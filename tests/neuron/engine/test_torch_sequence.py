@@ -42,7 +42,7 @@ def test_sequence_refuses_nonsense() -> None:
 
 
 def test_plan_mixes() -> None:
-    """Decoding sequences come first with a token each; prompts share the chunk, and what a short one leaves goes to the others."""
+    """Decoding sequences come first with a token each; the oldest prompt has half of the chunk, the shortest others the rest."""
     first, decoding, second, third = (
         sequence(10),
         sequence(6, computed=5),
@@ -52,11 +52,20 @@ def test_plan_mixes() -> None:
     spans = plan([first, decoding, second, third], 20)
     assert [(span.sequence, span.length, span.samples) for span in spans] == [
         (decoding, 1, True),
-        (first, 9, False),
+        (first, 10, True),
         (second, 3, True),
-        (third, 8, False),
+        (third, 7, False),
     ]
     assert spans[2].tokens == [1, 2, 3]
+
+
+def test_prompts_are_read_one_after_the_other() -> None:
+    """Of several that are alike, the first is answered first; a long one that came before them goes on beside them."""
+    alike = [sequence(300) for _ in range(4)]
+    assert [span.length for span in plan(alike, 512)] == [300, 212]
+    long = sequence(5_000, limit=9_000)
+    spans = plan([long, *alike], 512)
+    assert [(span.sequence, span.length) for span in spans] == [(long, 256), (alike[0], 256)]
 
 
 def test_a_short_prompt_does_not_wait_for_a_long_one() -> None:

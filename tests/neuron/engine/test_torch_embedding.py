@@ -194,6 +194,37 @@ def test_one_breaks(drive: Driving, monkeypatch: pytest.MonkeyPatch) -> None:
     assert torch.isfinite(rows(good)).all()
 
 
+@pytest.mark.parametrize("chunk", [7, 64])
+def test_little_memory(tight: Driving, directory: Callable[[str], Path], chunk: int) -> None:
+    """A text that gives way to an answer that grows is read again, and its vector is what it would have been."""
+    driven = tight(320, chunk=chunk, context=256)
+    answer = Complete(
+        model="m", prompt=LONG[:10], sampling=Sampling(temperature=0.0, max_tokens=100, ignore_eos=True)
+    )
+    speaking = driven.submit(answer, "speaking")
+    driven.step(2)
+    heard = driven.submit(Embed(model="m", inputs=(LONG[:120], *TEXTS, LONG[:100]) * 4))
+    driven.finish()
+    assert speaking.terminal.totals == (100,)
+    found = rows(heard)
+    assert len(found) == 28
+    for index, text in enumerate((LONG[:120], *TEXTS, LONG[:100])):
+        wanted = alone(directory("qwen3"), text)
+        assert all(same(row, wanted) for row in found[index::7])
+
+
+def test_preempted(tight: Driving, directory: Callable[[str], Path]) -> None:
+    """What was made of a text before it gave way counts no more."""
+    driven = tight(256, chunk=16, context=256)
+    heard = driven.submit(Embed(model="m", inputs=(LONG,)))
+    driven.step(3)
+    serving = driven.engine._serving["m"]
+    [(_, one)] = serving._owners.values()
+    serving._room._preempt(one.sequence)
+    driven.finish()
+    assert same(rows(heard)[0], alone(directory("qwen3"), LONG))
+
+
 # ── how it is pooled ─────────────────────────────────────────────────────────────────────────────────────────────
 
 

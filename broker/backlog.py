@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 
+from cortex.protocol.codec import ATTACHMENT_LIMIT
 from cortex.protocol.frames import Frame
 
-MAX_BYTES = 8 * 1024 * 1024
+MAX_BYTES = 2 * ATTACHMENT_LIMIT
+"""The largest message that there is, which are an embedding's vectors, must find room beside others."""
 WRITE_DEADLINE = 15.0
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from cortex.broker.counting import Counting
 from cortex.broker.events import FromEdge, ToEdge
 from cortex.broker.fleet import Edge
 from cortex.broker.lifecycle import State as Stage
@@ -30,6 +31,7 @@ class EdgeSide:
         self._serving = serving
         self._requests = state.requests
         self._listing = Listing()
+        self._counting = Counting(state)
         self._handlers: dict[type[Struct], Callable[[Edge, Any, FromEdge, float], None]] = {
             m.EdgeBeat: self._beat,
             m.Submit: self._submit,
@@ -93,6 +95,9 @@ class EdgeSide:
     # ── requests ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _submit(self, edge: Edge, message: m.Submit, event: FromEdge, now: float) -> None:
+        if message.operation == "count":
+            self._counting.ask(message, event)
+            return
         requests, state = self._requests, self._state
         key = (message.request, message.attempt)
         if (present := requests.live.get(key)) is not None:

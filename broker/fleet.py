@@ -39,6 +39,8 @@ class Neuron:
     device: Device
     seen: float
     name: str = ""
+    counter: bytes = b""
+    """The routing id of the socket on which it counts tokens; empty if it does not."""
     state: Literal["registered", "ready"] = "registered"
     version: int = -1
     drained: bool = False

@@ -15,6 +15,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from cortex.broker.counting import Counting
 from cortex.broker.edgeside import EdgeSide
 from cortex.broker.events import FromNeuron, ToNeuron
 from cortex.broker.fleet import Neuron
@@ -53,6 +54,7 @@ class NeuronSide:
         self._requests = state.requests
         self._view = state.view
         self._loads = state.loads
+        self._counting = Counting(state)
         self._handlers: dict[type[Struct], Callable[[Neuron, Any, FromNeuron, float], None]] = {
             m.Ready: self._ready,
             m.Heartbeat: self._heartbeat,
@@ -70,6 +72,9 @@ class NeuronSide:
         """Take a message of a registered neuron; a stranger is told to register."""
         if isinstance(event.message, m.Register):
             self._register(event, event.message, now)
+            return
+        if isinstance(event.message, m.Tallied):
+            self._counting.answered(event.message, event)
             return
         handler = self._handlers.get(type(event.message))
         if handler is None:
@@ -90,6 +95,7 @@ class NeuronSide:
         if known is None or known.session != event.session:
             self.lose(event.route, now)
             neuron = Neuron(event.route, event.session, message.node, message.device, now)
+            neuron.counter = message.counter
             self._ask_namesakes(neuron)
             self._view.admit(neuron)
             self._state.decisions.note(now, "neuron joined", neuron.name)

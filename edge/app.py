@@ -13,6 +13,7 @@ from cortex.edge.guard import DRAINING, Guard
 from cortex.edge.link import Link
 from cortex.edge.metrics import Metrics
 from cortex.edge.resources.chat import ChatResource
+from cortex.edge.resources.embeddings import EmbeddingsResource
 from cortex.edge.resources.health import HealthResource, RootResource
 from cortex.edge.resources.models import ModelsResource
 from cortex.edge.routes import Routes
@@ -61,6 +62,7 @@ def create_app(settings: Gateway, link: Link, metrics: Metrics) -> Edge:
         ("GET", "/v1/models", models, None),
         ("GET", "/v1/models/{id}", models, "one"),
         ("POST", "/v1/chat/completions", ChatResource(link, settings, metrics), None),
+        ("POST", "/v1/embeddings", EmbeddingsResource(link, settings, metrics), None),
     )
     for _, path, resource, suffix in table:
         app.add_route(path.replace(ONE_ID, ANY_ID), resource, suffix=suffix)

@@ -14,6 +14,8 @@ GRACE = 5.0
 """How much longer than the queue deadline the edge waits for the broker to say so itself."""
 HOLD = 10.0
 """How long a request outlives the last broker at least, waiting for the next."""
+COUNT = 1.0
+"""Seconds for which somebody is waited for who counts."""
 NEVER = float("inf")
 NOWHERE = -1
 
@@ -89,6 +91,8 @@ class Entry:
 
     def ends_at(self, stall_s: float) -> float:
         """When it has waited too long in this state."""
+        if self.ticket.operation == "count":
+            return self.queued_at + COUNT
         queue_end = self.queued_at + self.ticket.queue_ms / 1000
         if self.state == "held":
             return max(queue_end, self.since + HOLD)

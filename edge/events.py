@@ -56,6 +56,7 @@ class Received(Struct, frozen=True, gc=False):
     broker: int
     session: bytes
     message: Struct
+    payload: tuple[bytes, ...] = ()
 
 
 Event = Opened | Left | Closing | Received
@@ -80,10 +81,11 @@ class Deliver(Struct, frozen=True, gc=False):
 
 
 class End(Struct, frozen=True):
-    """The request's one terminal."""
+    """The request's one terminal; `payload` are an embedding's vectors."""
 
     request: str
     outcome: Finished | Counted | Fault
+    payload: tuple[bytes, ...] = ()
 
 
 Effect = Send | Deliver | End

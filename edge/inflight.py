@@ -29,6 +29,7 @@ from msgspec import Struct
 
 from cortex.edge.brokers import Broker, BrokerHealth, Brokers, Cancelled, Key
 from cortex.edge.entry import NEVER, NOWHERE, Entry
+from cortex.edge.estimate import CLIENTS_OWN, estimate
 from cortex.edge.events import Closing, Deliver, Effect, End, Event, Left, Opened, Received, Send, Ticket
 from cortex.protocol.deltas import Deltas, Finish
 from cortex.protocol.faults import Code, Fault
@@ -123,6 +124,8 @@ class Inflight:
         return min((moment for moment in moments if moment != NEVER), default=None)
 
     def _overdue(self, entry: Entry, now: float) -> list[Effect]:
+        if entry.ticket.operation == "count":
+            return self._estimate(entry)
         if entry.state == "held":
             return self._give_up(entry, NO_BROKER, now)
         if entry.state == "accepted" or entry.loading:
@@ -249,6 +252,8 @@ class Inflight:
         return effects
 
     def _on_refused(self, entry: Entry, _event: Received, message: Refused, now: float) -> list[Effect]:
+        if entry.ticket.operation == "count" and message.fault.code not in CLIENTS_OWN:
+            return self._estimate(entry)
         if message.fault.code is Code.UNKNOWN_REQUEST:
             return self._unknown(entry, now)
         return self._end(entry, message.fault)
@@ -265,24 +270,29 @@ class Inflight:
             return [self._send(entry, self._brokers.all[entry.broker], now)]
         return self._fail(entry, BROKER_LOST, now)
 
-    def _on_finished(self, entry: Entry, _event: Received, message: Finished, now: float) -> list[Effect]:
+    def _on_finished(self, entry: Entry, event: Received, message: Finished, now: float) -> list[Effect]:
         arrived = tuple(len(tokens) for tokens in entry.tokens)
         totals = message.totals + (0,) * (len(arrived) - len(message.totals))
         if totals != arrived and not message.cancelled:
             return self._fail(entry, STREAM_GAP, now)
-        return self._end(entry, message)
+        return self._end(entry, message, event.payload)
 
     def _on_counted(self, entry: Entry, _event: Received, message: Counted, _now: float) -> list[Effect]:
         return self._end(entry, message)
 
+    def _estimate(self, entry: Entry) -> list[Effect]:
+        return self._end(entry, estimate(entry.ticket, entry.attempt))
+
     # ── ends ──
 
-    def _end(self, entry: Entry, outcome: Finished | Counted | Fault) -> list[Effect]:
+    def _end(
+        self, entry: Entry, outcome: Finished | Counted | Fault, payload: tuple[bytes, ...] = ()
+    ) -> list[Effect]:
         del self._entries[entry.ticket.request]
-        return [End(entry.ticket.request, outcome)]
+        return [End(entry.ticket.request, outcome, payload)]
 
     def _cancel(self, entry: Entry, now: float) -> list[Effect]:
-        if not entry.known:
+        if not entry.known or entry.ticket.operation == "count":  # of which nobody keeps anything
             return []
         broker = self._brokers.all[entry.broker]
         key = (entry.ticket.request, entry.attempt)

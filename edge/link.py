@@ -174,7 +174,7 @@ class FleetLink:
             elif isinstance(effect, End):
                 ended = self._streams.pop(effect.request, None)
                 if ended is not None:
-                    ended.end(effect.outcome)
+                    ended.end(effect.outcome, effect.payload)
 
     def _send(self, effect: Send) -> None:
         connection = self._peers[effect.broker].connection
@@ -199,7 +199,8 @@ class FleetLink:
             return
         if type(message) is Welcome:
             self._on_welcome(peer, envelope.session, message)
-        self._handle(Received(peer.index, envelope.session, message))
+        payload = tuple(bytes(frame) for frame in envelope.attachments)
+        self._handle(Received(peer.index, envelope.session, message, payload))
 
     def _on_welcome(self, peer: _Peer, session: bytes, message: Welcome) -> None:
         if session != peer.session and peer.connection is not None:

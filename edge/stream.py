@@ -33,6 +33,8 @@ class Stream:
         max_bytes: int = MAX_BYTES,
     ) -> None:
         self.request = request
+        self.payload: tuple[bytes, ...] = ()
+        """What came with the terminal: an embedding's vectors."""
         self._leave = leave
         self._loop = asyncio.get_running_loop()
         self._items: list[Item] = []
@@ -56,9 +58,10 @@ class Stream:
         self._wake()
         return self._bytes <= self._max_bytes
 
-    def end(self, outcome: Outcome) -> None:
+    def end(self, outcome: Outcome, payload: tuple[bytes, ...] = ()) -> None:
         """Add the terminal."""
         self._ended = True
+        self.payload = payload
         self._nudge.cancel()
         self._items.append(outcome)
         self._wake()
@@ -84,6 +87,15 @@ class Stream:
         self._bytes = 0
         self._taken_at = self._loop.time()
         return items
+
+    async def outcome(self) -> Finished | Counted:
+        """Wait for the end; raises the fault if it is one."""
+        while True:
+            for item in await self.take():
+                if isinstance(item, Finished | Counted):
+                    return item
+                if isinstance(item, Fault):
+                    raise FaultError(item)
 
     async def _wait(self) -> None:
         self._waiter = self._loop.create_future()

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from msgspec import Struct
 
 from cortex.neuron.config import ModelSettings
-from cortex.neuron.engine.base import Engine, Job, Key, Output
+from cortex.neuron.ended import Ended
+from cortex.neuron.engine.base import Embedded, Engine, Job, Key, Output
 from cortex.neuron.invariants import check as check_residency
 from cortex.neuron.outbox import Outbox
 from cortex.neuron.placing import DRAINED, Placing
@@ -30,12 +31,9 @@ ORPHAN = 5.0
 """Seconds for which work goes on without its broker."""
 BACKLOG = 65_536
 """Tokens that may wait for one broker before its work is cancelled: nobody is reading."""
-REMEMBERED = 1024
 TELLING = frozenset({Code.BUSY, Code.DRAINING})
 """Refusals that come with the models as they are, for the broker believed otherwise."""
 LEAVING = Fault(code=Code.DRAINING, message="The neuron is shutting down; try again.", retry_after=1)
-
-Terminal = m.Finished | m.Failed | m.Refused
 
 
 @dataclass(slots=True)
@@ -63,8 +61,19 @@ class Work:
 class Core:
     """See the module's docstring."""
 
-    def __init__(self, node: str, engine: Engine, links: int, budget: int, asleep_budget: int = 0) -> None:
+    def __init__(
+        self,
+        node: str,
+        engine: Engine,
+        links: int,
+        budget: int,
+        asleep_budget: int = 0,
+        *,
+        counter: bytes = b"",
+    ) -> None:
         self.node = node
+        self._counter = counter
+        """The routing id of the socket on which tokens are counted."""
         self.engine = engine
         self.residency = Residency(engine, budget, asleep_budget)
         self.placing = Placing(self.residency)
@@ -72,7 +81,7 @@ class Core:
         self.work: dict[Key, Work] = {}
         self.dropped = 0
         self.tokens = 0
-        self._ended: dict[Key, Terminal] = {}
+        self._ended = Ended()
         self._leaving = False
         self._live: tuple[tuple[Key, ...], ...] | None = None
 
@@ -90,7 +99,7 @@ class Core:
         """
         link = self.links[index]
         link.down_since = None
-        link.outbox.post(m.Register(node=self.node, device=self.residency.device))
+        self._introduce(link)
 
     def link_down(self, index: int, now: float) -> None:
         """The broker cannot be written to."""
@@ -111,6 +120,10 @@ class Core:
                     self._announce(link)
                 for message in progress:
                     link.outbox.post(message)
+
+    def _introduce(self, link: Link) -> None:
+        device = self.residency.device
+        link.outbox.post(m.Register(node=self.node, device=device, counter=self._counter))
 
     def _cancel_all(self, link: Link) -> None:
         link.outbox.clear()
@@ -145,7 +158,7 @@ class Core:
                 link.session = session
                 self._announce(link)
             case m.RegisterAgain():
-                link.outbox.post(m.Register(node=self.node, device=self.residency.device))
+                self._introduce(link)
             case m.Generate():
                 self._generate(link, session, message, payload, now)
             case m.Cancel():
@@ -165,8 +178,8 @@ class Core:
         if key in self.work:
             link.outbox.post(accepted)
             return
-        if (terminal := self._ended.get(key)) is not None:
-            link.outbox.post(terminal)
+        if (told := self._ended.of(key)) is not None:
+            link.outbox.post(*told)
             return
         try:
             if self._leaving:
@@ -202,8 +215,8 @@ class Core:
         key = (message.request, message.attempt)
         if key in self.work:
             self.engine.cancel(key)
-        elif (terminal := self._ended.get(key)) is not None:
-            link.outbox.post(terminal)
+        elif (told := self._ended.of(key)) is not None:
+            link.outbox.post(*told)
 
     # ── what the engine produced ─────────────────────────────────────────────────────────────────────────────────
 
@@ -215,26 +228,26 @@ class Core:
                 self.tokens += len(output.tokens)
                 work.link.outbox.say(work.edge, output)
             elif isinstance(output, m.Finished | m.Failed):
-                key = (output.request, output.attempt)
-                self._end(key, self.work[key], output, now)
+                self._end(output, (), now)
+            elif isinstance(output, Embedded):
+                self._end(output.finished, (output.vectors,), now)
             else:
                 self.residency.took(output, now)
 
-    def _end(self, key: Key, work: Work, terminal: m.Finished | m.Failed, now: float) -> None:
-        del self.work[key]
+    def _end(self, terminal: m.Finished | m.Failed, payload: tuple[bytes, ...], now: float) -> None:
+        key = (terminal.request, terminal.attempt)
+        work = self.work.pop(key)
         self._live = None
-        self._ended[key] = terminal
-        if len(self._ended) > REMEMBERED:
-            del self._ended[next(iter(self._ended))]
-        work.link.outbox.post(terminal)
+        self._ended.note(key, terminal, payload)
+        work.link.outbox.post(terminal, payload)
         self.residency.ended(work.model, now)
 
     def leave(self, now: float) -> None:
         """Take nothing new, fail what runs, say goodbye."""
         self._leaving = True
-        for key, work in list(self.work.items()):
+        for key in list(self.work):
             self.engine.cancel(key)
-            self._end(key, work, m.Failed(request=key[0], attempt=key[1], fault=LEAVING), now)
+            self._end(m.Failed(request=key[0], attempt=key[1], fault=LEAVING), (), now)
         for link in self.links:
             link.outbox.post(m.Goodbye())
 

@@ -18,6 +18,7 @@ import msgspec
 
 from cortex.neuron.config import NeuronSettings
 from cortex.neuron.core import Core
+from cortex.neuron.device.counter import Counter, Tell
 from cortex.neuron.device.loop import DeviceLoop, connect, introduce
 from cortex.neuron.device.progress import Progress
 from cortex.neuron.device.pulse import Pulse
@@ -58,27 +59,42 @@ def build_engine(spec: Spec) -> Engine:
     return TorchEngine(spec.device, settings.neuron.threads, rate=settings.neuron.load_mb_s)
 
 
+def build_tell(spec: Spec) -> Tell:
+    """How the configured engine counts tokens."""
+    if spec.settings.neuron.engine == "sim":
+        from cortex.neuron.engine.sim import prompt_tokens  # noqa: PLC0415
+
+        return lambda chat, _source: prompt_tokens(chat)
+    from cortex.neuron.engine.torch.tokens import Tokens  # noqa: PLC0415
+
+    return Tokens(spec.settings.models).count
+
+
 def serve(spec: Spec) -> int:
     """Run one device until a signal or a fatal error; answers the exit code."""
     stop = Stop().install()
     context = new_context()
-    route, session = new_route(b"N"), os.urandom(SESSION_BYTES)
+    route, counter_route, session = new_route(b"N"), new_route(b"C"), os.urandom(SESSION_BYTES)
     progress = Progress(time.monotonic())
     brokers = spec.settings.neuron.brokers
     pulse = Pulse(context, brokers, route, session, progress)
     outcome = [EX_SOFTWARE]
+    counters: list[Counter] = []
 
     def device_thread() -> None:
         try:
             node = spec.settings.neuron.name
             sockets = connect(context, brokers, route)
-            introduce(sockets, session, node, spec.device)
+            introduce(sockets, session, node, spec.device, counter_route)
             progress.begin("loading", time.monotonic())
             engine = build_engine(spec)
             engine.start()
             gc.freeze()  # what imports made lives as long as the process; nobody shall search it for garbage
+            # Only now: starting a torch engine forks, and a fork must not find another thread half-way.
+            counters.append(Counter(context, brokers, counter_route, session, build_tell(spec)))
+            counters[0].start()
             budget = budget_of(spec.device, spec.settings.neuron.memory_mb)
-            core = Core(node, engine, len(brokers), budget, spec.asleep_bytes)
+            core = Core(node, engine, len(brokers), budget, spec.asleep_bytes, counter=counter_route)
             core.start(spec.settings.models, time.monotonic())
             again = DeviceLoop(sockets, session, core, engine, progress=progress, stop=stop).run()
             outcome[0] = EX_TEMPFAIL if again else 0
@@ -87,6 +103,8 @@ def serve(spec: Spec) -> int:
             poisoned = "CUDA error" in str(error) or type(error).__name__ == "AcceleratorError"
             outcome[0] = EX_TEMPFAIL if poisoned else EX_SOFTWARE
         finally:
+            for counter in counters:
+                counter.stop()
             stop.request()
 
     name = f"{spec.device.kind}-dev-{spec.device.index}"
@@ -100,6 +118,10 @@ def serve(spec: Spec) -> int:
         log.info("left while %s", progress.phase)
         os._exit(0)
     pulse.stop()
+    for counter in counters:
+        counter.join(FAREWELL_S)
+        if counter.is_alive():  # its sockets cannot be closed under it
+            os._exit(outcome[0])
     context.destroy(linger=200)
     if any(one.name == "loader" for one in threading.enumerate()):  # a load cannot be interrupted
         os._exit(outcome[0])

@@ -49,9 +49,9 @@ def connect(context: zmq.Context[zmq.Socket[bytes]], brokers: tuple[str, ...], r
     return sockets
 
 
-def introduce(sockets: Sockets, session: bytes, node: str, device: Device) -> None:
+def introduce(sockets: Sockets, session: bytes, node: str, device: Device, counter: bytes) -> None:
     """Register with every broker that is there, so that a device is seen while it still loads."""
-    frames = pack(Register(node=node, device=device), session)
+    frames = pack(Register(node=node, device=device, counter=counter), session)
     for socket in sockets:
         if socket.poll(INTRODUCTION_MS, zmq.POLLOUT):
             socket.send_multipart(frames)

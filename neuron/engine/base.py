@@ -95,8 +95,16 @@ class Slept:
     bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """The end of an embedding: its terminal, and its vectors one after another, float32 in little-endian order."""
+
+    finished: Finished
+    vectors: bytes
+
+
 Change = LoadAdvanced | LoadDone | LoadFailed | Unloaded | Slept
-Output = Delta | Finished | Failed | Change
+Output = Delta | Finished | Failed | Embedded | Change
 
 
 class Engine(Protocol):
@@ -149,7 +157,7 @@ class Engine(Protocol):
         """Give up what a sleeping model keeps of the host's memory, at once."""
 
     def admit(self, job: Job, now: float) -> int:
-        """Take a job; answers its prompt's length in tokens.
+        """Take a job; answers its prompt's length in tokens, of an embedding as far as it is known.
 
         Raises `FaultError`: code `busy` when there is no slot or no memory now, others when it can never run.
         """

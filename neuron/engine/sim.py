@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from cortex.neuron.config import SimSettings
 from cortex.neuron.engine.base import (
     Change,
+    Embedded,
     Job,
     Key,
     LoadAdvanced,
@@ -26,10 +27,12 @@ from cortex.neuron.engine.base import (
     Slept,
     Unloaded,
 )
+from cortex.neuron.engine.inputs import require_length, width_of
+from cortex.neuron.engine.sim_vectors import WIDTH, packed
 from cortex.protocol.deltas import Delta, Finish, TextPiece
 from cortex.protocol.faults import Code, Fault, fault
 from cortex.protocol.messages import Failed, Finished
-from cortex.protocol.request import Chat, Complete
+from cortex.protocol.request import Chat, Complete, Count, Embed
 from cortex.protocol.values import Device, FinishReason, Phase, Timings, Usage
 
 HANG_S = 3600.0
@@ -59,6 +62,8 @@ class Run:
     wanted: int
     reason: FinishReason
     counts: list[int] = field(default_factory=list)
+    width: int = 0
+    """Of an embedding's vectors."""
     cancelled: bool = False
 
 
@@ -204,14 +209,25 @@ class SimEngine:
 
     def admit(self, job: Job, now: float) -> int:
         request = job.request
-        if not isinstance(request, Chat | Complete):
-            raise fault(Code.UNSUPPORTED, f"The simulated engine does not serve {type(request).__name__}.")
+        if isinstance(request, Count):
+            raise fault(Code.UNSUPPORTED, "The simulated engine does not serve Count.")
         held = self._held.get(request.model)
         if held is None:
             raise fault(Code.MODEL_NOT_FOUND, f"{request.model} is not held here.", param="model")
         if sum(run.model == request.model for run in self._runs.values()) >= held.slots:
             raise fault(Code.BUSY, "Every slot is taken.")
-        prompt = _prompt_tokens(request)
+        run = (
+            self._embedding(job, request, held, now)
+            if isinstance(request, Embed)
+            else self._run(job, request, held, now)
+        )
+        if not self._runs:
+            self._next = run.ready_at
+        self._runs[job.key] = run
+        return run.prompt
+
+    def _run(self, job: Job, request: Chat | Complete, held: LoadDone, now: float) -> Run:
+        prompt = prompt_tokens(request)
         room = held.context - prompt
         if room < 1:
             raise fault(
@@ -222,19 +238,19 @@ class SimEngine:
         limit = request.sampling.max_tokens
         wanted = min(limit or self._script.max_tokens, room)
         ready = now + prompt / self._script.prefill_per_s
-        if not self._runs:
-            self._next = ready
-        self._runs[job.key] = Run(
-            job,
-            request.model,
-            prompt,
-            now,
-            ready,
-            wanted,
-            "length" if limit is not None and wanted == limit else "stop",
-            [len(done) for done in job.prefix] or [0] * request.sampling.n,
+        reason: FinishReason = "length" if limit is not None and wanted == limit else "stop"
+        counts = [len(done) for done in job.prefix] or [0] * request.sampling.n
+        return Run(job, request.model, prompt, now, ready, wanted, reason, counts)
+
+    def _embedding(self, job: Job, request: Embed, held: LoadDone, now: float) -> Run:
+        width = width_of(request, WIDTH)
+        prompt = 0
+        for index, one in enumerate(request.inputs):
+            require_length(index, tokens := _tokens(one), held.context)
+            prompt += tokens
+        return Run(
+            job, request.model, prompt, now, now + prompt / self._script.prefill_per_s, 0, "stop", width=width
         )
-        return prompt
 
     def cancel(self, key: Key) -> None:
         if (run := self._runs.get(key)) is not None:
@@ -265,7 +281,7 @@ class SimEngine:
         return outputs
 
     def _advance(self, run: Run, now: float, outputs: list[Output]) -> None:
-        """One token for every choice of a run."""
+        """One token for every choice of a run; an embedding has none, and ends."""
         request, attempt = run.job.key
         for choice, count in enumerate(run.counts):
             if count >= run.wanted:
@@ -280,7 +296,12 @@ class SimEngine:
                 delta.pieces.append(Finish(run.reason))
             outputs.append(delta)
         if all(count >= run.wanted for count in run.counts):
-            outputs.append(self._finished(run, now))
+            end = self._finished(run, now)
+            asked = run.job.request
+            if isinstance(asked, Embed):
+                outputs.append(Embedded(end, b"".join(packed(one, run.width) for one in asked.inputs)))
+            else:
+                outputs.append(end)
 
     def _finished(self, run: Run, now: float) -> Finished:
         request, attempt = run.job.key
@@ -312,8 +333,12 @@ class SimEngine:
         return True
 
 
-def _prompt_tokens(request: Chat | Complete) -> int:
+def prompt_tokens(request: Chat | Complete) -> int:
     """One token per four characters."""
-    if isinstance(request, Chat):
-        return 1 + sum(len(turn.text) for turn in request.turns) // 4
-    return 1 + len(request.prompt) // (4 if isinstance(request.prompt, str) else 1)
+    return _tokens(
+        "".join(turn.text for turn in request.turns) if isinstance(request, Chat) else request.prompt
+    )
+
+
+def _tokens(text: str | tuple[int, ...]) -> int:
+    return 1 + len(text) // (4 if isinstance(text, str) else 1)

@@ -35,6 +35,7 @@ class Plane(Enum):
     EDGE = "edge"
     NEURON = "neuron"
     PULSE = "pulse"
+    COUNTER = "counter"
     CTL_SERVER = "ctl server"
     CTL_CLIENT = "ctl client"
     PEER = "peer"
@@ -44,6 +45,7 @@ LIMITS: dict[Plane, tuple[int, int]] = {
     Plane.EDGE: (4096, ATTACHMENT_LIMIT),
     Plane.NEURON: (4096, ATTACHMENT_LIMIT),
     Plane.PULSE: (256, CONTROL_LIMIT),
+    Plane.COUNTER: (64, ATTACHMENT_LIMIT),
     Plane.CTL_SERVER: (256, CONTROL_LIMIT),
     Plane.CTL_CLIENT: (256, REPLY_LIMIT),
     Plane.PEER: (1024, REPLY_LIMIT),

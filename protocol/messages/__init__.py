@@ -64,6 +64,8 @@ from cortex.protocol.messages.serving import (
     RequestId,
     Resume,
     Submit,
+    Tallied,
+    Tally,
     Welcome,
 )
 
@@ -124,6 +126,8 @@ __all__ = [
     "Status",
     "StatusQuery",
     "Submit",
+    "Tallied",
+    "Tally",
     "Unsupported",
     "Verb",
     "Wait",

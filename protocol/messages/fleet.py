@@ -8,11 +8,15 @@ from cortex.protocol.faults import Fault
 from cortex.protocol.values import Device, Model, Ms, Name, Phase, Route, Use
 
 
-class Register(Struct, frozen=True, kw_only=True):
-    """A device process introduces itself: one per device, under its host's name."""
+class Register(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A device process introduces itself: one per device, under its host's name.
+
+    `counter` is the routing id of the socket on which it counts tokens; empty if it does not.
+    """
 
     node: Name
     device: Device
+    counter: Route = b""
 
 
 class Registered(Struct, frozen=True, kw_only=True):

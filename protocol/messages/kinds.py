@@ -53,6 +53,8 @@ from cortex.protocol.messages.serving import (
     Refused,
     Resume,
     Submit,
+    Tallied,
+    Tally,
     Welcome,
 )
 
@@ -94,6 +96,8 @@ class Kind(IntEnum):
     PIN = 41
     DRAIN = 42
     GOODBYE = 43
+    TALLY = 44
+    TALLIED = 45
     STATUS_QUERY = 60
     STATUS = 61
     COMMAND = 62
@@ -143,6 +147,8 @@ TYPES: dict[Kind, type[Struct]] = {
     Kind.PIN: Pin,
     Kind.DRAIN: Drain,
     Kind.GOODBYE: Goodbye,
+    Kind.TALLY: Tally,
+    Kind.TALLIED: Tallied,
     Kind.STATUS_QUERY: StatusQuery,
     Kind.STATUS: Status,
     Kind.COMMAND: Command,

@@ -159,12 +159,36 @@ class Failed(Struct, frozen=True, kw_only=True):
     fault: Fault
 
 
-class Counted(Struct, frozen=True, kw_only=True):
-    """Terminal of a count: the prompt's length in tokens."""
+class Counted(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Terminal of a count: the prompt's length in tokens, or what it is `estimated` to be because nobody counted in time."""
 
     request: RequestId
     attempt: Attempt
     tokens: int
+    estimated: bool = False
+
+
+class Tally(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Count this, a neuron's counter is told: the encoded `Count` is the attachment. `edge` is who asked its broker.
+
+    `source` is where the model's files lie, where the broker knows it. Nothing of a count is remembered on the way.
+    """
+
+    request: RequestId
+    attempt: Attempt
+    edge: Route
+    model: Name
+    source: str = ""
+
+
+class Tallied(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a counter has counted for `edge`, or why it cannot."""
+
+    request: RequestId
+    attempt: Attempt
+    edge: Route
+    tokens: int = 0
+    fault: Fault | None = None
 
 
 class Resume(Struct, frozen=True, kw_only=True):

@@ -317,7 +317,7 @@ def test_a_client_that_does_not_take_is_cancelled(endpoint):
             stream = link.open(ticket(tokens=100_000))
             ended = asyncio.Event()
             end = stream.end
-            stream.end = lambda outcome: (end(outcome), ended.set())
+            stream.end = lambda *outcome: (end(*outcome), ended.set())
             await ended.wait()
             assert (await whole(stream))[-1].message == "The client reads too slowly."
             await saw(broker, "cancels")

@@ -3,15 +3,17 @@
 import pytest
 from msgspec import Struct
 
+from cortex.neuron import ended
 from cortex.neuron.config import ModelSettings, SimSettings
 from cortex.neuron.core import BACKLOG, ORPHAN, Core
 from cortex.neuron.engine.sim import SimEngine, text, token
+from cortex.neuron.engine.sim_vectors import packed
 from cortex.neuron.outbox import Batch, Post
 from cortex.protocol import messages as m
 from cortex.protocol.codec import encode_request
 from cortex.protocol.deltas import Delta, TextPiece
 from cortex.protocol.faults import Code
-from cortex.protocol.request import Chat, Sampling, Text, Turn
+from cortex.protocol.request import Chat, Embed, Sampling, Text, Turn
 from cortex.protocol.values import Device
 
 BROKER = b"broker-1"
@@ -223,3 +225,38 @@ def test_the_engine_knows_whose_request_it_is(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(bench.engine, "admit", lambda job, now: jobs.append(job) or admit(job, now))
     bench.give(generate(principal="somebody"), chat())
     assert [job.principal for job in jobs] == ["somebody"]
+
+
+# ── vectors ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def embed(*inputs: str) -> bytes:
+    return encode_request(Embed(model="m", inputs=inputs))
+
+
+def test_vectors_travel_with_the_terminal(bench: Bench) -> None:
+    """One terminal, with all vectors in one attachment; a duplicate gets both again."""
+    bench.give(generate(), embed("one", "two"))
+    vectors = packed("one") + packed("two")
+    bench.now += 1
+    bench.core.produced(bench.engine.step(bench.now), bench.now)
+    outbox = bench.core.links[0].outbox
+    end = outbox.first()
+    assert isinstance(end.message, m.Finished)
+    assert end.payload == (vectors,)
+    outbox.sent()
+    bench.core.handle(0, BROKER, generate(), (embed("one", "two"),), bench.now)
+    assert outbox.first() == end
+
+
+def test_old_vectors_are_forgotten(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond a total the oldest go; whoever asks for them again is told that trying again helps."""
+    monkeypatch.setattr(ended, "VECTOR_BYTES", 600)
+    for name in "abc":
+        bench.give(generate(name), embed(name))
+        bench.run(1)
+    assert bench.core._ended.bytes == 512
+    [forgotten], [known] = (bench.give(generate(name), embed(name)) for name in "ac")
+    assert isinstance(forgotten, m.Failed)
+    assert forgotten.fault.retryable
+    assert isinstance(known, m.Finished)

@@ -1,17 +1,28 @@
 """The scripted engine: its rate, its tokens, its faults."""
 
+import struct
 from itertools import pairwise
 
 import pytest
 
 from cortex.neuron.config import ModelSettings, SimSettings
-from cortex.neuron.engine.base import Engine, Job, LoadAdvanced, LoadDone, LoadFailed, Order, Unloaded
+from cortex.neuron.engine.base import (
+    Embedded,
+    Engine,
+    Job,
+    LoadAdvanced,
+    LoadDone,
+    LoadFailed,
+    Order,
+    Unloaded,
+)
 from cortex.neuron.engine.sim import SimEngine, text, token
+from cortex.neuron.engine.sim_vectors import packed
 from cortex.protocol.deltas import Delta, Finish
 from cortex.protocol.faults import Code, FaultError
 from cortex.protocol.messages import Failed, Finished
-from cortex.protocol.request import Chat, Complete, Embed, Sampling, Text, Turn
-from cortex.protocol.values import Device
+from cortex.protocol.request import Chat, Complete, Count, Embed, Sampling, Text, Turn
+from cortex.protocol.values import Device, Usage
 
 DEVICE = Device(kind="sim", memory_bytes=100)
 
@@ -83,7 +94,9 @@ def test_what_it_cannot_serve_is_refused_with_a_reason() -> None:
     """Other operations, other models, no slot, no room."""
     engine = build(slots=1, context=10)
     cases = [
-        (Job(("e", 1), Embed(model="m", inputs=("x",))), Code.UNSUPPORTED),
+        (Job(("n", 1), Count(chat=Chat(model="m", turns=()))), Code.UNSUPPORTED),
+        (Job(("e", 1), Embed(model="m", inputs=())), Code.INVALID_REQUEST),
+        (Job(("e", 1), Embed(model="m", inputs=("x" * 100,))), Code.CONTEXT_LENGTH_EXCEEDED),
         (Job(("c", 1), Complete(model="other", prompt="x")), Code.MODEL_NOT_FOUND),
         (job("l", prompt="x" * 100), Code.CONTEXT_LENGTH_EXCEEDED),
     ]
@@ -95,6 +108,17 @@ def test_what_it_cannot_serve_is_refused_with_a_reason() -> None:
     with pytest.raises(FaultError) as caught:
         engine.admit(job("b"), 0.0)
     assert caught.value.fault.code is Code.BUSY
+
+
+def test_an_embedding_is_told_by_its_text_alone() -> None:
+    """Vectors of length one in the order of the inputs, of the width asked for, and the tokens that were read."""
+    engine = build()
+    engine.admit(Job(("e", 1), Embed(model="m", inputs=("one", (1, 2)), dimensions=8)), 0.0)
+    [(_, end)] = run(engine)
+    assert isinstance(end, Embedded)
+    assert end.vectors == packed("one", 8) + packed((1, 2), 8)
+    assert sum(value**2 for value in struct.unpack("<8f", packed("one", 8))) == pytest.approx(1)
+    assert (end.finished.totals, end.finished.usage) == ((), Usage(prompt=4))
 
 
 def test_a_scripted_failure_ends_one_request_only() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from cortex.neuron.engine.base import Change, Engine, Job, Key, Output
+from cortex.neuron.engine.base import Change, Embedded, Engine, Job, Key, Output
 from cortex.protocol.deltas import Delta, Finish, Piece, ReasoningPiece, TextPiece
 from cortex.protocol.messages import Failed, Finished
 from cortex.protocol.request import Request
@@ -18,6 +18,7 @@ class Heard:
     tokens: dict[int, list[int]] = field(default_factory=dict)
     pieces: dict[int, list[Piece]] = field(default_factory=dict)
     terminal: Finished | Failed | None = None
+    vectors: bytes = b""
 
     def text(self, choice: int = 0) -> str:
         return "".join(piece.text for piece in self.pieces.get(choice, []) if isinstance(piece, TextPiece))
@@ -72,6 +73,9 @@ class Drive:
         return heard
 
     def _take(self, output: Output) -> None:
+        vectors = b""
+        if isinstance(output, Embedded):
+            output, vectors = output.finished, output.vectors
         if not isinstance(output, Delta | Finished | Failed):
             self.changes.append(output)
             return
@@ -84,4 +88,4 @@ class Drive:
             tokens += output.tokens
             heard.pieces.setdefault(output.choice, []).extend(output.pieces)
         else:
-            heard.terminal = output
+            heard.terminal, heard.vectors = output, vectors

@@ -20,6 +20,7 @@ from cortex.neuron.engine.base import LoadAdvanced
 from cortex.neuron.engine.torch import attention, files
 from cortex.neuron.engine.torch.cache import LayerShape
 from cortex.neuron.engine.torch.constraint import Grammars
+from cortex.neuron.engine.torch.pooling import Pooling, pooling_of
 from cortex.neuron.engine.torch.sampler import Defaults
 from cortex.neuron.engine.torch.vocabulary import Vocabulary
 from cortex.protocol.faults import Code, FaultError, fault
@@ -41,6 +42,7 @@ class Loaded:
     grammars: Grammars
     eos: frozenset[int]
     defaults: Defaults
+    pooling: Pooling
     dtype: torch.dtype
     device: torch.device
     bytes: int
@@ -120,6 +122,7 @@ def complete(settings: ModelSettings, facts: Facts, model: Any, device: torch.de
             grammars=Grammars(tokenizer, facts.vocabulary, eos),
             eos=eos,
             defaults=facts.defaults,
+            pooling=pooling_of(directory),
             dtype=facts.dtype,
             device=device,
             bytes=size,

@@ -18,7 +18,7 @@ class Span:
     @property
     def samples(self) -> bool:
         """Whether the last of these tokens predicts a new one."""
-        return self.length == self.sequence.pending
+        return self.sequence.speaks and self.length == self.sequence.pending
 
     @property
     def tokens(self) -> list[int]:

@@ -24,10 +24,12 @@ class Sequence:
     promised: int = 0
     """Positions that it was admitted with room for."""
     ended: bool = False
+    speaks: bool = True
+    """Whether a token follows once all of it is read; of what is only embedded none does."""
 
     def __post_init__(self) -> None:
         assert 0 < self.prompt <= len(self.tokens), "a sequence begins with a prompt"
-        assert self.prompt < self.limit, "a sequence has room for a token"
+        assert self.prompt < self.limit or not self.speaks, "a sequence has room for a token"
 
     @property
     def pending(self) -> int:

@@ -16,6 +16,7 @@ from cortex.neuron.config import ModelSettings
 from cortex.neuron.engine.base import Job, Key, LoadDone, Output
 from cortex.neuron.engine.torch.admission import Admitted, admit
 from cortex.neuron.engine.torch.cache import NoRoomError, capacities, position_bytes
+from cortex.neuron.engine.torch.embedding import Embedding, begin, states_of
 from cortex.neuron.engine.torch.files import SLOTS
 from cortex.neuron.engine.torch.history import History
 from cortex.neuron.engine.torch.loader import Loaded
@@ -24,13 +25,14 @@ from cortex.neuron.engine.torch.room import Room
 from cortex.neuron.engine.torch.runner import Runner
 from cortex.neuron.engine.torch.sampler import Picked, Row, pick, resolve
 from cortex.neuron.engine.torch.scheduler import Span, plan
+from cortex.neuron.engine.torch.seating import AnyWork, Part, Seating, pooled
 from cortex.neuron.engine.torch.sequence import Sequence
 from cortex.neuron.engine.torch.slots import Slots
 from cortex.neuron.engine.torch.voice import family_of, new_answer
 from cortex.neuron.engine.torch.work import Choice, Work
 from cortex.protocol.deltas import Finish, Piece, Score, Scores
 from cortex.protocol.faults import Code, FaultError, fault
-from cortex.protocol.request import Chat
+from cortex.protocol.request import Chat, Embed
 from cortex.protocol.values import Phase
 
 log = logging.getLogger("cortex.engine")
@@ -56,9 +58,10 @@ class Serving:
         self._runner = Runner(self._loaded, self._slots, limit)
         self.slots = Slots(self._runner.cache)
         self._room = Room(self.slots)
-        self._works: dict[Key, Work] = {}
-        self._owners: dict[int, tuple[Work, Choice]] = {}
+        self._works: dict[Key, AnyWork] = {}
+        self._owners: dict[int, tuple[AnyWork, Part]] = {}
         """Who has a slot; in order of arrival, which is the order of service."""
+        self._seating = Seating(self.slots, self._room, self._owners, settings.chunk)
         self.poisoned: Exception | None = None
         """What made the device itself unusable."""
 
@@ -107,6 +110,8 @@ class Serving:
         """Take a job, all its choices or none; answers its prompt's length. Raises `FaultError`."""
         if (known := self._works.get(job.key)) is not None:
             return known.prompt
+        if isinstance(job.request, Embed):
+            return self._embed(job, job.request, now)
         admitted = admit(job, self._loaded, self._slots)
         length = len(admitted.prompt.ids)
         promised = [self._room.capacity(length + len(prefix), admitted.limit) for prefix in admitted.prefixes]
@@ -127,6 +132,12 @@ class Serving:
             self._room.enter(sequence, room)
             self._owners[sequence.slot] = (work, choice)
         work.cached = min(choices[0].sequence.computed, work.prompt)
+        self._works[job.key] = work
+        return work.prompt
+
+    def _embed(self, job: Job, request: Embed, now: float) -> int:
+        work = begin(job, request, self._loaded, now)
+        self._seating.admit(work)
         self._works[job.key] = work
         return work.prompt
 
@@ -166,6 +177,8 @@ class Serving:
             work.observe(now)
             if work.cancelled:
                 outputs.append(self._finish(work, now))
+            elif isinstance(work, Embedding):
+                self._read_on(work, outputs)
             else:
                 self._settle(work, now, outputs)
         try:
@@ -210,6 +223,14 @@ class Serving:
             outputs.append(self._fail(work, error))
         else:
             self._tell_unsaid(work, now, outputs)
+
+    def _read_on(self, work: Embedding, outputs: list[Output]) -> None:
+        try:
+            work.read_on(self._loaded)
+        except Exception as error:
+            outputs.append(self._fail(work, error))
+        else:
+            self._seating.fill(work)
 
     def _running(self, principal: str) -> list[Kept]:
         """What one's running sequences have computed so far is as good as what ended ones left."""
@@ -261,11 +282,18 @@ class Serving:
 
     def _advance(self, spans: list[Span], now: float, outputs: list[Output]) -> None:
         owners = [self._owners[span.sequence.slot] for span in spans]
-        speaking = [owner for owner, span in zip(owners, spans, strict=True) if span.samples]
+        speaking = [
+            (work, part)
+            for (work, part), span in zip(owners, spans, strict=True)
+            if span.samples and isinstance(work, Work) and isinstance(part, Choice)
+        ]
         for work, _ in owners:
             work.started = now if work.started is None else work.started
         try:
-            logits = self._runner.forward(spans)
+            with states_of(
+                self._loaded.model, wanted=any(not one.sequence.speaks for one in spans)
+            ) as states:
+                logits = self._runner.forward(spans)
             rows = [_row(choice) for _, choice in speaking]
             picked = pick(logits, rows) if rows else []
         except Exception as error:
@@ -279,6 +307,20 @@ class Serving:
         for (work, choice), found in zip(speaking, picked, strict=True):
             if work.key in self._works:
                 self._speak(work, choice, found, now, outputs)
+        if states:
+            self._pool(spans, torch.cat(states), now, outputs)
+
+    def _pool(self, spans: list[Span], states: torch.Tensor, now: float, outputs: list[Output]) -> None:
+        for work, one, error in pooled(spans, states, self._owners):
+            if error is not None:
+                log.warning("request %s failed", work.key[0], exc_info=error)
+                outputs.append(self._fail(work, error))
+                continue
+            self._release(work, one)
+            if work.ended:
+                outputs.append(self._finish(work, now))
+            else:
+                self._seating.keep(work)
 
     def _speak(
         self, work: Work, choice: Choice, picked: Picked | None, now: float, outputs: list[Output]
@@ -314,22 +356,22 @@ class Serving:
         likeliest = [(bytes_of(token), logprob) for token, logprob in picked.likeliest]
         return Score(bytes_of(picked.token), picked.logprob, likeliest)
 
-    def _finish(self, work: Work, now: float) -> Output:
+    def _finish(self, work: AnyWork, now: float) -> Output:
         self._drop(work)
         return work.finished(now)
 
-    def _fail(self, work: Work, error: Exception) -> Output:
+    def _fail(self, work: AnyWork, error: Exception) -> Output:
         if isinstance(error, NoRoomError):
             log.warning("request %s failed: %s", work.key[0], error)
         self._drop(work, error)
         return work.failed(error)
 
-    def _drop(self, work: Work, error: Exception | None = None) -> None:
+    def _drop(self, work: AnyWork, error: Exception | None = None) -> None:
         del self._works[work.key]
         for choice in work.choices:
             self._release(work, choice, error)
 
-    def _release(self, work: Work, choice: Choice, error: Exception | None = None) -> None:
+    def _release(self, work: AnyWork, choice: Part, error: Exception | None = None) -> None:
         """Free its slot, if it has not been freed; what a choice that did not fail computed is kept."""
         sequence = choice.sequence
         if sequence.ended:
@@ -337,7 +379,7 @@ class Serving:
         sequence.ended = True
         self._room.leave(sequence)
         del self._owners[sequence.slot]
-        if error is None:
+        if error is None and sequence.speaks:
             self.slots.keep(sequence.slot, sequence.tokens[: sequence.computed], work.principal)
         else:
             self.slots.release(sequence.slot)

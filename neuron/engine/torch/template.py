@@ -51,20 +51,27 @@ def render(request: Chat | Complete, tokenizer: Any, context: int) -> Prompt:
 
 
 def _check_length(text: str, tokenizer: Any, context: int, param: str) -> None:
-    """Count a long text piece by piece and stop early: megabytes at once would hold up everybody else's next token."""
-    if len(text) <= PIECE:
-        return
+    if count := beyond(text, tokenizer, context):
+        raise fault(
+            Code.CONTEXT_LENGTH_EXCEEDED,
+            f"This model's maximum context length is {context} tokens, prompt and answer together, and the prompt "
+            f"alone has more than {count} tokens.",
+            param=param,
+        )
+
+
+def beyond(text: str, tokenizer: Any, context: int) -> int:
+    """How many tokens a long text has at least, if these are more than `context` clearly; else 0.
+
+    It is counted piece by piece, and no further: megabytes at once would hold up everybody else's next token.
+    """
     count = 0
-    for start in range(0, len(text), PIECE):
+    for start in range(0, len(text), PIECE) if len(text) > PIECE else ():
         piece = tokenizer(text[start : start + PIECE], add_special_tokens=False)["input_ids"]
         count += len(piece) - SEAM
         if count > context:
-            raise fault(
-                Code.CONTEXT_LENGTH_EXCEEDED,
-                f"This model's maximum context length is {context} tokens, prompt and answer together, and the prompt "
-                f"alone has more than {count} tokens.",
-                param=param,
-            )
+            return count
+    return 0
 
 
 def _offered(request: Chat) -> tuple[ToolSpec, ...]:

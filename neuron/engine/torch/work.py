@@ -102,7 +102,11 @@ class Work:
         )
 
     def failed(self, error: Exception) -> Failed:
-        request, attempt = self.key
-        if isinstance(error, FaultError):
-            return Failed(request=request, attempt=attempt, fault=error.fault)
-        return Failed(request=request, attempt=attempt, fault=ENGINE_FAILED)
+        return failure(self.key, error)
+
+
+def failure(key: Key, error: Exception) -> Failed:
+    """The terminal of an attempt that met this error."""
+    request, attempt = key
+    told = error.fault if isinstance(error, FaultError) else ENGINE_FAILED
+    return Failed(request=request, attempt=attempt, fault=told)

@@ -179,7 +179,7 @@ def test_context_overflow(drive: Driving) -> None:
             "messages",
         ),
         (Complete(model="other", prompt="x"), Code.MODEL_NOT_FOUND, "model"),
-        (Embed(model="m", inputs=("x",)), Code.UNSUPPORTED, None),
+        (Embed(model="m", inputs=()), Code.INVALID_REQUEST, "input"),
         (Count(chat=chat()), Code.UNSUPPORTED, None),
     ],
 )

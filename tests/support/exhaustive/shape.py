@@ -33,7 +33,7 @@ SEEN: dict[str, str] = {
     "Held": "name state slots pinned devices command waits committed began failures",
 }
 IGNORED: dict[str, dict[str, str]] = {
-    "Neuron": dict.fromkeys(("session", "node", "name"), "follows from the route")
+    "Neuron": dict.fromkeys(("session", "node", "name", "counter"), "follows from the route")
     | dict.fromkeys(("turn", "phase", "detail", "tokens", "tokens_per_s"), "shown, or only ever grows")
     | {
         "cycles": "no device is worn here",

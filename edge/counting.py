@@ -1,0 +1,36 @@
+"""How many tokens has this chat? For every dialect that has a route for it. It waits in no queue, and for a second at most."""
+
+from __future__ import annotations
+
+from cortex.edge.estimate import estimate
+from cortex.edge.events import Ticket
+from cortex.edge.link import Link
+from cortex.protocol.codec import WireError, encode_request
+from cortex.protocol.faults import Code, FaultError, fault
+from cortex.protocol.messages import Counted
+from cortex.protocol.request import Chat, Count
+
+
+async def count(link: Link, request: str, chat: Chat) -> Counted:
+    """The tokens of `chat`, whose model is an id; `estimated` tells that nobody counted. Raises `FaultError`."""
+    try:
+        blob = encode_request(Count(chat=chat))
+    except WireError as error:
+        raise fault(
+            Code.REQUEST_TOO_LARGE, "The request is larger than 4 MiB; shorten its messages or tools."
+        ) from error
+    ticket = Ticket(
+        request=request, model=chat.model, attachments=(blob,), choices=0, operation="count", queue_ms=0
+    )
+    try:
+        stream = link.open(ticket)
+    except FaultError as error:
+        if error.fault.code is Code.BROKER_LOST:
+            return estimate(ticket)
+        raise
+    try:
+        outcome = await stream.outcome()
+    finally:
+        stream.cancel()
+    assert isinstance(outcome, Counted), "a count ends with a figure"
+    return outcome

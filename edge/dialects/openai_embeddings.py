@@ -1,0 +1,113 @@
+"""OpenAI embeddings: body → normalized `Embed`, and vectors → reply. Pure; whatever is wrong is one fault that names the field."""
+
+from __future__ import annotations
+
+import base64
+import struct
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+import msgspec
+from msgspec import Struct
+
+from cortex.edge.dialects.openai_chat_body import decode, invalid
+from cortex.protocol.request import Embed
+from cortex.protocol.values import Usage
+
+MAX_INPUTS = 2048
+MAX_NAME = 128
+MAX_TOKEN = 2**31 - 1
+PIECE = 64
+"""Vectors that are encoded at a time."""
+
+Encoding = Literal["float", "base64"]
+One = str | int | list[int]
+
+
+class Body(Struct, frozen=True):
+    """As clients send it. Null means absent; unknown fields are ignored, `user` among them."""
+
+    model: str
+    input: str | list[One]
+    encoding_format: str | None = None
+    dimensions: int | None = None
+
+
+class ParsedEmbed(NamedTuple):
+    """The request, and how its client wants the vectors."""
+
+    embed: Embed
+    encoding: Encoding
+
+
+_decoder = msgspec.json.Decoder(Body)
+
+
+def parse(data: bytes) -> ParsedEmbed:
+    """Read a body."""
+    body = decode(data, _decoder)
+    if not 1 <= len(body.model) <= MAX_NAME:
+        raise invalid("model", f"must have 1 to {MAX_NAME} characters")
+    if body.encoding_format not in (None, "float", "base64"):
+        raise invalid("encoding_format", "must be float or base64")
+    if body.dimensions is not None and not 1 <= body.dimensions <= MAX_TOKEN:
+        raise invalid("dimensions", "must be at least 1")
+    embed = Embed(model=body.model, inputs=_inputs(body.input), dimensions=body.dimensions)
+    return ParsedEmbed(embed, "base64" if body.encoding_format == "base64" else "float")
+
+
+def _inputs(given: str | list[One]) -> tuple[str | tuple[int, ...], ...]:
+    """A text, texts, token ids, or lists of them; never a mixture."""
+    if isinstance(given, str):
+        given = [given]
+    if not given:
+        raise invalid("input", "is empty; send some text")
+    kind = type(given[0])
+    for index, one in enumerate(given):
+        if type(one) is not kind:
+            raise invalid(f"input[{index}]", "must be of the same kind as the first one")
+    if kind is int:
+        return (_ids(given, "input"),)
+    if len(given) > MAX_INPUTS:
+        raise invalid("input", f"holds {len(given)} texts; send at most {MAX_INPUTS}")
+    inputs: list[str | tuple[int, ...]] = []
+    for index, one in enumerate(given):
+        at = f"input[{index}]"
+        if not one:
+            raise invalid(at, "is empty; send some text")
+        inputs.append(_ids(one, at) if isinstance(one, list) else str(one))
+    return tuple(inputs)
+
+
+def _ids(given: list[int] | list[One], at: str) -> tuple[int, ...]:
+    ids = tuple(one for one in given if isinstance(one, int) and 0 <= one <= MAX_TOKEN)
+    if len(ids) != len(given):
+        raise invalid(at, "holds a number that is no token id; they begin at 0")
+    return ids
+
+
+def reply(parsed: ParsedEmbed, vectors: bytes, usage: Usage) -> Iterator[bytes]:
+    """The body, in pieces: megabytes of numbers at once would hold up everybody else."""
+    count = len(parsed.embed.inputs)
+    size, rest = divmod(len(vectors), count)
+    if rest or not size or size % 4:
+        raise ValueError(f"{len(vectors)} bytes are no vectors of {count} texts")
+    yield b'{"object":"list","data":['
+    for start in range(0, count, PIECE):
+        rows = (vectors[at * size : (at + 1) * size] for at in range(start, min(start + PIECE, count)))
+        items = [
+            msgspec.json.encode(
+                {"object": "embedding", "index": start + at, "embedding": _number(row, parsed.encoding)}
+            )
+            for at, row in enumerate(rows)
+        ]
+        yield (b"," if start else b"") + b",".join(items)
+    tokens = {"prompt_tokens": usage.prompt, "total_tokens": usage.prompt}
+    end = msgspec.json.encode({"model": parsed.embed.model, "usage": tokens})
+    yield b"]," + end[1:]
+
+
+def _number(row: bytes, encoding: Encoding) -> str | tuple[float, ...]:
+    if encoding == "base64":
+        return base64.b64encode(row).decode()
+    return struct.unpack(f"<{len(row) // 4}f", row)

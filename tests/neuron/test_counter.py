@@ -1,0 +1,140 @@
+"""The counter thread over a real socket, with a way of counting that the test makes up."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import zmq
+
+from cortex.neuron.device.counter import WAITING, Counter
+from cortex.protocol.codec import decode, encode_request
+from cortex.protocol.faults import Code, fault
+from cortex.protocol.frames import pack, unpack
+from cortex.protocol.kit.sockets import Plane, bind, new_context, open_socket
+from cortex.protocol.messages import Tallied, Tally
+from cortex.protocol.request import Chat, Complete, Count, Text, Turn
+
+ROUTE, SESSION = b"C-counter", b"neuron-1"
+
+
+class Broker:
+    """The other end of a counter."""
+
+    def __init__(self, directory: Path, tell: Callable[[Chat, str], int]) -> None:
+        directory.chmod(0o700)
+        self.context = new_context()
+        self.socket = open_socket(self.context, zmq.ROUTER, Plane.NEURON)
+        endpoint = f"ipc://{directory}/n"
+        bind(self.socket, endpoint)
+        self.counter = Counter(self.context, (endpoint,), ROUTE, SESSION, tell)
+        self.counter.start()
+        self.ask("first")
+        self.answers = {"first": self.hear()}
+
+    def ask(self, name: str, text: str = "hello", blob: bytes | None = None) -> None:
+        """Ask, as soon as the counter is connected."""
+        if blob is None:
+            chat = Chat(model="m", turns=(Turn(role="user", parts=(Text(text=text),)),))
+            blob = encode_request(Count(chat=chat))
+        tally = Tally(request=name, attempt=1, edge=b"edge", model="m", source="/x")
+        for _ in range(2000):
+            try:
+                self.socket.send_multipart([ROUTE, *pack(tally, b"broker-1", (blob,))])
+                return
+            except zmq.ZMQError:
+                self.counter.join(0.005)
+        raise AssertionError("the counter does not connect")
+
+    def hear(self) -> Tallied:
+        assert self.socket.poll(5000), "the counter does not answer"
+        route, *frames = self.socket.recv_multipart()
+        envelope = unpack(frames)
+        assert (route, envelope.session) == (ROUTE, SESSION)
+        message = decode(envelope.kind, envelope.body)
+        assert isinstance(message, Tallied)
+        assert message.edge == b"edge"
+        return message
+
+    def close(self) -> None:
+        self.counter.stop()
+        self.counter.join(5)
+        assert not self.counter.is_alive()
+        self.socket.close()
+        self.context.term()
+
+
+def length(chat: Chat, source: str) -> int:
+    assert source == "/x"
+    text = chat.turns[0].text
+    if text == "refuse":
+        raise fault(Code.INVALID_REQUEST, "tools must be better.", param="tools")
+    if text == "break":
+        raise RuntimeError("a secret")
+    return len(text)
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    made = Broker(tmp_path, length)
+    yield made
+    made.close()
+
+
+def test_it_counts(broker: Broker) -> None:
+    """Fifteen at once, each with its own figure."""
+    for index in range(15):
+        broker.ask(f"r{index}", "x" * (index + 1))
+    assert {(one.request, one.tokens) for one in (broker.hear() for _ in range(15))} == {
+        (f"r{index}", index + 1) for index in range(15)
+    }
+
+
+def test_what_goes_wrong_stays_with_the_count(broker: Broker) -> None:
+    """A fault is told as it is, anything else without its words; bytes that are none too, and it goes on."""
+    broker.ask("a", "refuse")
+    broker.ask("b", "break")
+    broker.ask("c", blob=b"\xc1")
+    broker.ask("d", blob=encode_request(Complete(model="m", prompt="x")))
+    broker.ask("e")
+    heard = {one.request: one for one in (broker.hear() for _ in range(5))}
+    assert heard["a"].fault.param == "tools"
+    for name in "bcd":
+        assert heard[name].fault.code is Code.ENGINE_FAILED
+        assert "secret" not in heard[name].fault.message
+    assert heard["e"].tokens == 5
+
+
+def test_what_is_not_ours_is_dropped(broker: Broker) -> None:
+    """Garbage neither ends it nor is answered."""
+    broker.socket.send_multipart([ROUTE, b"x", b"y"])
+    broker.ask("a")
+    assert broker.hear().request == "a"
+
+
+def test_too_many(tmp_path: Path) -> None:
+    """What waits is bounded: the oldest are refused, and refused retryably."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(chat: Chat, source: str) -> int:
+        if chat.turns[0].text == "slow":
+            begun.set()
+            assert go_on.wait(5)
+        return 1
+
+    broker = Broker(tmp_path, slow)
+    try:
+        broker.ask("slow", "slow")
+        assert begun.wait(5)
+        for index in range(WAITING + 3):
+            broker.ask(f"r{index}")
+        go_on.set()
+        heard = [broker.hear() for _ in range(WAITING + 4)]
+        refused = [one.request for one in heard if one.fault is not None]
+        assert refused == ["r0", "r1", "r2"]
+        assert all(one.fault.retryable for one in heard if one.fault is not None)
+    finally:
+        go_on.set()
+        broker.close()

@@ -259,7 +259,7 @@ def test_what_a_silent_broker_had_not_begun_moves_in_time(endpoint):
             assert all(submit.waited_ms > 0 for _, submit in east.seen.submits[1:])
             west.frozen.clear()
             await until(lambda: len(west.seen.cancels) >= 20)  # what it may still do is stopped
-            assert live(link) == {"west", "east"}
+            await until(lambda: live(link) == {"west", "east"})
             assert {cancel.request for _, cancel in west.seen.cancels} == set(moved)
             assert not any(stream.ended for stream in (runs, *waiting))
 

@@ -13,7 +13,7 @@ from cortex.neuron.device.counter import WAITING, Counter
 from cortex.protocol.codec import decode, encode_request
 from cortex.protocol.faults import Code, fault
 from cortex.protocol.frames import pack, unpack
-from cortex.protocol.kit.sockets import Plane, bind, new_context, open_socket
+from cortex.protocol.kit.sockets import Plane, new_context, open_socket
 from cortex.protocol.messages import Tallied, Tally
 from cortex.protocol.request import Chat, Complete, Count, Text, Turn
 
@@ -24,11 +24,10 @@ class Broker:
     """The other end of a counter."""
 
     def __init__(self, directory: Path, tell: Callable[[Chat, str], int]) -> None:
-        directory.chmod(0o700)
         self.context = new_context()
         self.socket = open_socket(self.context, zmq.ROUTER, Plane.NEURON)
-        endpoint = f"ipc://{directory}/n"
-        bind(self.socket, endpoint)
+        endpoint = f"inproc://{directory}"  # what was sent is there: how much waits does not hang on the time
+        self.socket.bind(endpoint)
         self.counter = Counter(self.context, (endpoint,), ROUTE, SESSION, tell)
         self.counter.start()
         self.ask("first")

@@ -7,7 +7,7 @@ from memory_link import MemoryLink
 
 from cortex.edge.counting import count
 from cortex.edge.entry import COUNT
-from cortex.edge.events import End, Opened, Received, Send, Ticket
+from cortex.edge.events import End, Left, Opened, Received, Send, Ticket
 from cortex.edge.inflight import Inflight
 from cortex.protocol.codec import decode_request
 from cortex.protocol.faults import Code, Fault, FaultError
@@ -60,6 +60,12 @@ def test_nobody_answers_for_a_second():
     assert driver.wait(COUNT - 0.5) == []
     assert driver.wait(0.5) == [End("r", Counted(request="r", attempt=1, tokens=2, estimated=True))]
     assert repr(driver.table).endswith("0 held, 0 submitted, 0 accepted, 0 leaving>")
+
+
+def test_a_client_that_leaves():
+    """No broker remembers a count, so none is told."""
+    driver = Asked()
+    assert isinstance(outcome(driver.table.handle(Left("r"), driver.now)), Fault)
 
 
 def test_nobody_can_count():

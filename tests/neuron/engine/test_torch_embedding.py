@@ -114,7 +114,7 @@ def test_what_is_kept_for_others_is_not_mistaken_for_states(
     driven = drive()
     driven.run(Complete(model="m", prompt=LONG, sampling=Sampling(max_tokens=1)), "before")
     kept = driven.engine._serving["m"].slots.kept
-    heard = driven.run(Embed(model="m", inputs=(LONG,)))
+    heard = driven.run(Embed(model="m", inputs=(LONG, LONG[::-1])))
     assert same(rows(heard)[0], alone(directory("qwen3"), LONG))
     assert driven.engine._serving["m"].slots.kept == kept
 

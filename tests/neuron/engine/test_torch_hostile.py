@@ -200,6 +200,33 @@ def test_a_row_that_is_no_number_fails_alone(drive: Driving, monkeypatch, chunk:
     assert driven.run(complete(max_tokens=40), "after").tokens == alone
 
 
+def test_what_is_no_number_stays_in_no_row(drive: Driving, monkeypatch) -> None:
+    """Neither of one that failed nor of one that was kept: the next in its place is shorter, its neighbour longer."""
+    driven = drive(chunk=7)
+    sick = (*IDS[:30], 7, *IDS[30:])
+    asked = {"fresh": complete((99, 98, 97)), "turn": complete((*IDS[:20], 9))}
+    alone = {name: driven.run(request, f"alone {name}").tokens for name, request in asked.items()}
+    driven.engine._serving["m"].slots.forget()
+    driven.submit(complete((*IDS, *IDS), max_tokens=80), "long")
+    driven.step(20)
+    mend = spoil(driven, monkeypatch, 7)
+    try:
+        failed = driven.submit(complete(sick), "failed")
+        driven.submit(complete(sick), "kept")
+        driven.step(2)  # of the first thirty tokens nothing has to be read: they are those of the long one
+        work = driven.engine._serving["m"]._works["kept", 1]
+        assert 31 < work.choices[0].sequence.computed < len(sick)
+        driven.engine.cancel(("kept", 1))
+        driven.step(6)
+        assert isinstance(failed.terminal, Failed)
+        heard = {name: driven.submit(request, name) for name, request in asked.items()}
+        driven.finish()
+    finally:
+        mend()
+    assert heard["turn"].terminal.usage.cached == 20
+    assert {name: one.tokens for name, one in heard.items()} == alone
+
+
 def test_nothing_but_no_numbers_fails_everybody_by_itself(drive: Driving, monkeypatch) -> None:
     """Each is told, the engine goes on, and what is mended works."""
     driven = drive()

@@ -65,7 +65,7 @@ def held(asked: argparse.Namespace, shape: Shape) -> TorchEngine:
     if asked.device == "cuda":
         torch.cuda.empty_cache()
     settings = ModelSettings(id="m", source=str(directory), slots=max(asked.batches), dtype=asked.dtype)
-    made.load(Order(settings), 0, 0.0)
+    made.load(Order(settings), made.footprint(Order(settings)), 0.0)
     outputs: list[Output] = []
     while not outputs or isinstance(outputs[-1], LoadAdvanced):
         outputs += made.step(time.monotonic())

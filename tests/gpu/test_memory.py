@@ -34,7 +34,8 @@ def ask(model: str, tokens: int, *, prompt: range = range(1000, 1050)) -> Comple
 
 
 def load(engine: TorchEngine, source: Path, model: str = "m", **settings: object) -> LoadDone:
-    engine.load(Order(ModelSettings(id=model, source=str(source), **settings)), 0, 0.0)
+    order = Order(ModelSettings(id=model, source=str(source), **settings))
+    engine.load(order, engine.footprint(order), 0.0)
     done = settled(engine)[-1]
     assert isinstance(done, LoadDone), done
     return done
@@ -102,7 +103,8 @@ def test_streams_go_on_during_a_load(
     alone = Drive(forked).run(wanted).tokens[0]
     driven = Drive(forked)
     streams = [driven.submit(wanted, "during-0")]
-    forked.load(Order(ModelSettings(id="m", source=str(mid))), 0, 0.0)
+    order = Order(ModelSettings(id="m", source=str(mid)))
+    forked.load(order, forked.footprint(order), 0.0)
     while not any(isinstance(change, LoadDone) for change in driven.changes):
         assert not any(isinstance(change, LoadFailed) for change in driven.changes), driven.changes
         if streams[-1].terminal is not None:

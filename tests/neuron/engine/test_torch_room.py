@@ -14,7 +14,11 @@ from transformers import AutoModelForCausalLM
 
 from cortex.neuron.config import ModelSettings
 from cortex.neuron.engine.torch import files
+from cortex.neuron.engine.torch.cache import LayerShape, SlotCache
+from cortex.neuron.engine.torch.room import Room
+from cortex.neuron.engine.torch.sequence import Sequence
 from cortex.neuron.engine.torch.serving import Serving
+from cortex.neuron.engine.torch.slots import Slots
 from cortex.protocol.faults import Code, Fault, FaultError
 from cortex.protocol.messages import Failed, Finished
 from cortex.protocol.request import Chat, Complete, ResponseFormat, Sampling, Text, Turn
@@ -156,6 +160,36 @@ def test_nobody_overtakes_who_waits(tight: Driving) -> None:
         ends += [at for at, one in enumerate(heard) if one.terminal and at not in ends]
     assert ends == [0, 1, 2]
     assert isinstance(driven.run(complete(prompt(2), 2), "later").terminal, Finished)
+
+
+def test_the_oldest_who_waits_goes_on_first() -> None:
+    """Though a younger one would find room."""
+    cpu = torch.device("cpu")
+    slots = Slots(SlotCache((LayerShape(1, 2, 2),), 4, 1280, torch.float32, cpu, limit=1280 * 16))
+    queue = Room(slots)
+    made = {}
+    for name, length, limit in (
+        ("first", 900, 1280),
+        ("second", 1000, 1280),
+        ("third", 100, 200),
+        ("x", 9, 10),
+    ):
+        one = made[name] = Sequence([1] * length, prompt=length, limit=limit)
+        one.slot, _ = slots.open(one.tokens, name)
+        queue.enter(one, 256)
+    assert all(queue.reserve(made[name], 256) for name in ("first", "second", "third"))
+    assert queue.reserve(made["first"], 1000)
+    assert not queue.reserve(made["second"], 300)
+    assert queue.waiting == {made["second"], made["third"]}
+    queue.leave(made["x"])
+    assert slots.room == slots.bytes(256), "enough for the third"
+    assert queue.resume() is None
+    assert queue.waiting == {made["second"], made["third"]}
+    for name in ("first", "second"):
+        queue.leave(made[name])
+        slots.release(made[name].slot)
+    assert queue.resume() is None
+    assert queue.waiting == set()
 
 
 def test_whoever_waits_can_be_cancelled(tight: Driving) -> None:

@@ -18,6 +18,7 @@ from cortex.neuron.discover import available_bytes
 from cortex.neuron.engine.base import LoadAdvanced, LoadFailed
 from cortex.neuron.engine.torch import arena, files
 from cortex.neuron.engine.torch.loader import Facts, read
+from cortex.neuron.engine.torch.norms import fuse
 from cortex.protocol.faults import FaultError
 
 PIECE = 2**23
@@ -67,6 +68,7 @@ def _send(task: Task, connection: Connection) -> None:
     settings = task.settings
     _fetch(settings, task.rate, connection.send)
     model, facts = read(settings, torch.device(task.device), connection.send)
+    fuse(model)
     parcel, tensors = arena.pack(model)
     memory = arena.Arena.create(parcel.bytes)
     connection.send(Laid(parcel, facts))

@@ -14,6 +14,7 @@ import torch
 
 from cortex.neuron.config import ModelSettings
 from cortex.neuron.engine.torch.linear import TINY, can_pack, is_fast, is_kept
+from cortex.neuron.engine.torch.sizes import position_bytes, state_bytes
 from cortex.protocol.faults import Code, FaultError, fault
 
 CONFIGS = ("config.json", "tokenizer_config.json", "processor_config.json", "preprocessor_config.json")
@@ -166,14 +167,12 @@ def _weights(path: Path, header: Header, item: int) -> int:
 
 
 def _cache(settings: ModelSettings, config: dict[str, Any], item: int) -> int:
-    """Bytes of the keys and values of one conversation in each slot, and of a context that was asked for."""
+    """Bytes of what is kept of one conversation in each slot, and of a context that was asked for."""
     text = config.get("text_config") or config
-    heads = text.get("num_key_value_heads") or text.get("num_attention_heads") or 1
-    width = text.get("head_dim") or text.get("hidden_size", 0) // (text.get("num_attention_heads") or 1)
-    longest = int(text.get("max_position_embeddings") or CONVERSATION)
-    context = min(settings.context or longest, longest)
-    positions = (settings.slots or SLOTS) * min(context, CONVERSATION)
+    longest = int(text.get("max_position_embeddings") or 0)
+    context = min(settings.context or longest, longest) if longest else settings.context or CONVERSATION
+    slots = settings.slots or SLOTS
+    positions = slots * min(context, CONVERSATION)
     if settings.context:
         positions = max(positions, context)
-    layers = int(text.get("num_hidden_layers") or 1)
-    return positions * layers * 2 * int(heads) * int(width) * item
+    return positions * position_bytes(config, item) + slots * state_bytes(config)

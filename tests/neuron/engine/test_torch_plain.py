@@ -1,6 +1,7 @@
 """Models that read one sequence at a time: the same as `generate` gives, whatever is asked for beside them."""
 
 import gc
+import json
 import random
 import weakref
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from checkpoints import PLAIN
 from driving import Drive
 from transformers import AutoModelForCausalLM
 
+from cortex.neuron.engine.torch import sizes
 from cortex.neuron.engine.torch.plain import PlainUnsupportedError, examine, state_bytes, tensors
 from cortex.neuron.engine.torch.states import PlainRunner
 from cortex.protocol.request import Complete, Sampling
@@ -151,6 +153,17 @@ def test_it_says_how_it_is_served(started, family) -> None:
     with torch.inference_mode():
         _, state = plain.read(serving._loaded.model, torch.ones(100, dtype=torch.long), 0, None)
     assert state_bytes(state) <= plain.fixed + 100 * plain.each
+
+
+@pytest.mark.parametrize("family", PLAIN)
+def test_memory_is_foreseen(started, directory, family) -> None:
+    """What the configuration tells of a state is about what it takes."""
+    config = json.loads((directory(family) / "config.json").read_text())
+    plain = started(family)._serving["m"]._loaded.plain
+    for length in (50, 500):
+        takes = plain.fixed + length * plain.each
+        told = sizes.state_bytes(config) + length * sizes.position_bytes(config, 4)
+        assert 0.9 * takes <= told <= 1.3 * takes
 
 
 @pytest.mark.parametrize("family", ["mamba2", "gemma2"])

@@ -14,6 +14,13 @@ import torch
 
 from cortex.neuron.config import ModelSettings
 from cortex.neuron.engine.torch.linear import TINY, can_pack, is_fast, is_kept
+from cortex.neuron.engine.torch.preflight import (
+    no_model,
+    no_safetensors,
+    refused,
+    require_all,
+    require_computable,
+)
 from cortex.neuron.engine.torch.sizes import position_bytes, state_bytes
 from cortex.protocol.faults import Code, FaultError, fault
 
@@ -50,10 +57,7 @@ def directory(settings: ModelSettings) -> Path:
     if not settings.source:
         raise fault(Code.LOAD_FAILED, f"{settings.id}: It is not known here; name its source.")
     if not (found / "config.json").is_file():
-        raise fault(
-            Code.LOAD_FAILED,
-            f"{settings.id}: There is no config.json in {str(found)!r}; name a directory in Hugging Face layout.",
-        )
+        raise refused(settings.id, no_model(found))
     for name in CONFIGS:
         path = found / name
         if path.is_file() and '"auto_map"' in path.read_text(encoding="utf-8"):
@@ -84,7 +88,10 @@ def footprint(settings: ModelSettings, device: torch.device) -> int:
     chosen = dtype(settings.dtype, device)
     try:
         config = json.loads((found / "config.json").read_text(encoding="utf-8"))
-        headers = {path: _header(path) for path in weights(found)}
+        paths = weights(found)
+        require_all(settings.id, paths)
+        require_computable(settings.id, found, config)
+        headers = {path: _header(path) for path in paths}
         size = sum(_weights(path, header, chosen.itemsize) for path, header in headers.items())
         if device.type == "cpu" and can_pack(chosen):
             size += _copies([header.tensors for header in headers.values()], config) * chosen.itemsize
@@ -117,7 +124,7 @@ def weights(found: Path) -> list[Path]:
         return [found / name for name in sorted(set(names))]
     whole = found / "model.safetensors"
     if not whole.is_file():
-        raise fault(Code.LOAD_FAILED, f"There are no safetensors in {str(found)!r}; no other form is loaded.")
+        raise fault(Code.LOAD_FAILED, no_safetensors(found))
     return [whole]
 
 

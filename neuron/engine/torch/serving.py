@@ -191,9 +191,7 @@ class Serving:
                 self._settle(work, now, outputs)
         try:
             self._resume(outputs)
-            spans = self._reserve(
-                plan(self._sequences(), self.settings.chunk, self._runner.longest), outputs
-            )
+            spans = self._reserve(plan(self._sequences(), self.settings.chunk, self._runner.longest), outputs)
         except torch.AcceleratorError as error:
             self.poisoned = error
             outputs += [self._fail(work, error) for work in list(self._works.values())]

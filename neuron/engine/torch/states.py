@@ -90,7 +90,7 @@ class StateCache:
         """Nothing can be copied."""
         return False
 
-    def clean(self, slot: int, start: int, end: int) -> None:
+    def clean(self, slot: int, start: int, end: int) -> None:  # noqa: ARG002  (as `SlotCache` has it)
         """Never asked for: nothing is kept whose end might have to be cut off."""
         raise AssertionError
 

@@ -17,7 +17,8 @@ from transformers import AutoModelForCausalLM
 from cortex.neuron.engine.torch import sizes
 from cortex.neuron.engine.torch.plain import PlainUnsupportedError, examine, state_bytes, tensors
 from cortex.neuron.engine.torch.states import PlainRunner
-from cortex.protocol.request import Complete, Sampling
+from cortex.protocol.faults import Code, FaultError
+from cortex.protocol.request import Complete, Embed, Sampling
 
 Driving = Callable[..., Drive]
 RAGGED = (3, 41, 1, 60, 18)
@@ -153,6 +154,44 @@ def test_it_says_how_it_is_served(started, family) -> None:
     with torch.inference_mode():
         _, state = plain.read(serving._loaded.model, torch.ones(100, dtype=torch.long), 0, None)
     assert state_bytes(state) <= plain.fixed + 100 * plain.each
+
+
+@pytest.mark.parametrize(("family", "positions"), [("gemma2", 128), ("jamba", 224), ("qwen3_next", 224)])
+def test_who_gives_way_says_the_same(tight: Driving, reference, family, positions) -> None:
+    """Four answers that fit at first and do not later: what was read of one is given up, and read again."""
+    driven = tight(positions, family)
+    heard = {length: driven.submit(greedy(prompt(length), 70), f"r{length}") for length in (10, 11, 12, 13)}
+    driven.finish()
+    assert driven.engine.preemptions >= 1
+    for length, one in heard.items():
+        assert one.tokens[0] == reference(family, prompt(length), 70)
+
+
+def test_a_state_without_room_waits_its_turn(tight: Driving) -> None:
+    """A recurrent state takes the same however short its sequence is."""
+    driven = tight(2 * 22528 + 100, "mamba2")
+    for name in "ab":
+        driven.submit(greedy(prompt(10)), name)
+    with pytest.raises(FaultError) as caught:
+        driven.submit(greedy(prompt(10)), "c")
+    assert caught.value.fault.code is Code.BUSY
+    driven.finish()
+    driven.run(greedy(prompt(10)), "c")
+
+
+@pytest.mark.parametrize("chunk", [5, 512])
+@pytest.mark.parametrize("family", ["mamba2", "jamba", "gpt_oss"])
+def test_vectors_are_made_of_them(drive: Driving, directory, family, chunk) -> None:
+    """The mean of the hidden states of each text, beside an answer, whatever the pieces were."""
+    driven = drive(family, chunk=chunk)
+    driven.submit(greedy(prompt(9)), "beside")
+    heard = driven.run(Embed(model="m", inputs=(prompt(30), prompt(12))), "vectors")
+    found = torch.frombuffer(bytearray(heard.vectors), dtype=torch.float32).reshape(2, -1)
+    model = AutoModelForCausalLM.from_pretrained(directory(family)).base_model
+    with torch.inference_mode():
+        means = [model(torch.tensor([prompt(length)])).last_hidden_state[0].mean(0) for length in (30, 12)]
+    for row, mean in zip(found, means, strict=True):
+        assert torch.allclose(row, mean / mean.norm(), rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("family", PLAIN)

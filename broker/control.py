@@ -81,7 +81,13 @@ def _model(core: Broker, entry: CatalogueEntry, now: float) -> ModelStatus:
     state, view = core.state, core.state.view
     profile, holders = view.profile(entry.id), view.holders.get(entry.id, {}).values()
     underway, failure = view.underway(entry.id), view.failures.get(entry.id)
-    detail = underway.detail if underway is not None else failure.detail if failure is not None else ""
+    if underway is not None:
+        detail = underway.detail
+    elif failure is not None:
+        detail = failure.detail
+    else:
+        held = (neuron.models[entry.id] for neuron in holders)
+        detail = next((one.detail for one in held if one.state == "hot" and one.detail), "")
     return ModelStatus(
         entry=entry,
         owner=state.mesh.owner_of(entry.id),

@@ -231,7 +231,7 @@ class Residency:
             return
         holding.turn(Trigger.LOADED)
         self.asleep.sizes.pop(change.model, None)
-        holding.facts, holding.failures = change, 0
+        holding.facts, holding.failures, holding.detail = change, 0, change.detail
         holding.wake_ms = change.load_ms if change.woke else 0
         holding.load_ms = holding.load_ms if change.woke else change.load_ms
         holding.used_at, holding.size = now, self.ledger.entries[change.model].bytes

@@ -70,6 +70,8 @@ class LoadDone:
     capabilities: tuple[str, ...] = ()
     woke: bool = False
     """Whether it had slept: then nothing was read, and `load_ms` is how long it took to wake."""
+    detail: str = ""
+    """What there is to say of how it is served, for people."""
 
 
 @dataclass(frozen=True, slots=True)

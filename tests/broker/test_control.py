@@ -71,6 +71,15 @@ def test_models_are_told_with_how_busy_they_are() -> None:
     assert hot.owner == "broker-0"
 
 
+def test_how_a_model_is_served_is_told() -> None:
+    """What its device says of it while nothing is being done about it."""
+    fleet = Fleet(profile("m"))
+    card = fleet.card(m=8000)
+    fleet.become(card, "m", "hot", detail="served one sequence at a time")
+    (told,) = control.models(fleet.broker, fleet.now).models
+    assert (told.detail, told.replicas) == ("served one sequence at a time", 1)
+
+
 # ── the plane ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

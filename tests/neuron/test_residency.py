@@ -1,5 +1,7 @@
 """What becomes of loads and unloads in time: failures, deadlines, memory that does not come back, use."""
 
+from dataclasses import replace
+
 from neuron_bench import NeuronBench, tokens
 
 from cortex.neuron.config import SimSettings
@@ -170,6 +172,24 @@ def test_a_model_that_turns_out_larger_is_kept_only_if_there_is_room() -> None:
     assert bench.model("a").state == "failed"
     assert "more than" in bench.model("a").detail
     assert bench.free == 60
+
+
+class Talkative(SimEngine):
+    """Says how it serves."""
+
+    def step(self, now: float) -> list[Output]:
+        return [
+            replace(one, detail="one after the other") if isinstance(one, LoadDone) else one
+            for one in super().step(now)
+        ]
+
+
+def test_how_a_model_is_served_is_told() -> None:
+    """In the words of the engine."""
+    bench = NeuronBench(make=Talkative)
+    bench.place("a")
+    bench.run(2)
+    assert (bench.model("a").state, bench.model("a").detail) == ("hot", "one after the other")
 
 
 def test_use_counts_all_brokers_and_live_is_each_ones_own() -> None:

@@ -2,24 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
+    FalconMambaConfig,
+    FalconMambaForCausalLM,
+    Gemma2Config,
+    Gemma2ForCausalLM,
     Gemma3ForCausalLM,
     Gemma3TextConfig,
     GenerationConfig,
+    GptOssConfig,
+    GptOssForCausalLM,
+    JambaConfig,
+    JambaForCausalLM,
+    Lfm2Config,
+    Lfm2ForCausalLM,
     LlamaConfig,
     LlamaForCausalLM,
+    Mamba2Config,
+    Mamba2ForCausalLM,
     MistralConfig,
     MistralForCausalLM,
+    PreTrainedModel,
     PreTrainedTokenizerFast,
     Qwen3Config,
     Qwen3ForCausalLM,
     Qwen3MoeConfig,
     Qwen3MoeForCausalLM,
+    Qwen3NextConfig,
+    Qwen3NextForCausalLM,
 )
+
+PLAIN = ("falcon_mamba", "mamba2", "jamba", "qwen3_next", "lfm2", "gemma2", "gpt_oss")
+"""Families that read one sequence at a time."""
 
 CORPUS = [
     "the quick brown fox jumps over the lazy dog",
@@ -67,7 +87,7 @@ def save(directory: Path, family: str = "qwen3", *, context: int = 512, layers: 
     """Write a checkpoint. `family` is qwen3, llama, or mistral, which attends to the last 24 positions only.
 
     "wide" is a Qwen3 whose linear layers are large enough to be packed; "gemma" has layers of both kinds, and "moe"
-    four experts of which a token takes two.
+    four experts of which a token takes two. `PLAIN` are those that do not attend through our function.
     """
     wrapped = tokenizer()
     shape = {
@@ -105,6 +125,7 @@ def save(directory: Path, family: str = "qwen3", *, context: int = 512, layers: 
         "qwen3": lambda: Qwen3ForCausalLM(Qwen3Config(**shape)),
         "llama": lambda: LlamaForCausalLM(LlamaConfig(**shape, tie_word_embeddings=True)),
         "mistral": lambda: MistralForCausalLM(MistralConfig(**shape, sliding_window=24)),
+        **_plain(shape),
     }[family]()
     if family in ("llama", "mistral"):
         with torch.no_grad():
@@ -120,3 +141,33 @@ def save(directory: Path, family: str = "qwen3", *, context: int = 512, layers: 
     model.save_pretrained(directory)
     wrapped.save_pretrained(directory)
     return directory
+
+
+def _plain(shape: dict[str, Any]) -> dict[str, Callable[[], PreTrainedModel]]:
+    """Models with a state in place of keys and values in all layers or in one, with a softcap, and with sinks."""
+    names = ("vocab_size", "hidden_size", "num_hidden_layers", "eos_token_id", "bos_token_id", "pad_token_id")
+    untied = {"tie_word_embeddings": False}  # else each token predicts itself
+    state = {name: shape[name] for name in names} | {"initializer_range": 0.25} | untied
+    heads = {"num_heads": 8, "head_dim": 16, "state_size": 16, "n_groups": 2, "chunk_size": 16}
+    linear = {f"linear_{name}": size for name, size in (("key_head_dim", 16), ("value_head_dim", 16))}
+    linear |= {"linear_num_key_heads": 2, "linear_num_value_heads": 4}
+    experts = {"num_experts": 4, "num_experts_per_tok": 2}
+    sizes = {"moe_intermediate_size": 48, "shared_expert_intermediate_size": 48}
+    mixed = {"attn_layer_period": 2, "attn_layer_offset": 1, "mamba_d_state": 8, "use_mamba_kernels": False}
+    jamba = {name: value for name, value in shape.items() if name != "head_dim"}
+    kinds = ["linear_attention", "full_attention"]
+    return {
+        "falcon_mamba": lambda: FalconMambaForCausalLM(FalconMambaConfig(**state)),
+        "mamba2": lambda: Mamba2ForCausalLM(Mamba2Config(**state, **heads)),
+        "jamba": lambda: JambaForCausalLM(JambaConfig(**jamba, **mixed, num_experts=2)),
+        "qwen3_next": lambda: Qwen3NextForCausalLM(
+            Qwen3NextConfig(**shape, **linear, **experts, **sizes, layer_types=kinds)
+        ),
+        "lfm2": lambda: Lfm2ForCausalLM(Lfm2Config(**shape, layer_types=["conv", "full_attention"])),
+        "gemma2": lambda: Gemma2ForCausalLM(
+            Gemma2Config(**shape, **untied, sliding_window=24, query_pre_attn_scalar=16)
+        ),
+        "gpt_oss": lambda: GptOssForCausalLM(
+            GptOssConfig(**shape, num_local_experts=4, num_experts_per_tok=2, sliding_window=24)
+        ),
+    }

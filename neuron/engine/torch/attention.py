@@ -162,7 +162,7 @@ class Probe:
         scaling: float | None,
     ) -> torch.Tensor:
         if layer in self.layers:
-            raise AttentionUnsupportedError(f"layer {layer} attends more than once")
+            raise AttentionUnsupportedError(f"its layer {layer} attends more than once")
         self.layers[layer] = LayerShape(key.shape[1], key.shape[3], value.shape[3])
         if window is not None:
             self.windowed.add(layer)
@@ -185,10 +185,10 @@ def slot_attention(
     """Attention as transformers' `AttentionInterface` calls it."""
     layer = getattr(module, "layer_idx", None)
     if cortex_batch is None or layer is None:
-        raise AttentionUnsupportedError("the model does not hand its keyword arguments down to attention")
+        raise AttentionUnsupportedError("it does not hand its keyword arguments down to attention")
     wanted = [name for name in UNSUPPORTED if options.get(name) is not None]
     if wanted or not getattr(module, "is_causal", True) or options.get("is_causal") is False:
-        raise AttentionUnsupportedError(f"the model wants {', '.join(wanted) or 'attention to later tokens'}")
+        raise AttentionUnsupportedError(f"its attention wants {', '.join(wanted) or 'to see later tokens'}")
     return cortex_batch.attend(layer, query, key, value, window=sliding_window, scaling=scaling), None
 
 

@@ -92,6 +92,11 @@ def capacities(context: int) -> tuple[int, ...]:
 class SlotCache:
     """`slots` slots of at most `context` positions each, which never take more than `limit` bytes together."""
 
+    can_be_cut = True
+    """Whether the beginning of what was read is of use without the rest."""
+    fixed_bytes = 0
+    """What a sequence takes however long it is."""
+
     def __init__(
         self,
         layers: tuple[LayerShape, ...],

@@ -14,6 +14,14 @@ import torch
 
 from cortex.neuron.config import ModelSettings
 from cortex.neuron.engine.torch.linear import TINY, can_pack, is_fast, is_kept
+from cortex.neuron.engine.torch.preflight import (
+    no_model,
+    no_safetensors,
+    refused,
+    require_all,
+    require_computable,
+)
+from cortex.neuron.engine.torch.sizes import position_bytes, state_bytes
 from cortex.protocol.faults import Code, FaultError, fault
 
 CONFIGS = ("config.json", "tokenizer_config.json", "processor_config.json", "preprocessor_config.json")
@@ -49,10 +57,7 @@ def directory(settings: ModelSettings) -> Path:
     if not settings.source:
         raise fault(Code.LOAD_FAILED, f"{settings.id}: It is not known here; name its source.")
     if not (found / "config.json").is_file():
-        raise fault(
-            Code.LOAD_FAILED,
-            f"{settings.id}: There is no config.json in {str(found)!r}; name a directory in Hugging Face layout.",
-        )
+        raise refused(settings.id, no_model(found))
     for name in CONFIGS:
         path = found / name
         if path.is_file() and '"auto_map"' in path.read_text(encoding="utf-8"):
@@ -83,7 +88,10 @@ def footprint(settings: ModelSettings, device: torch.device) -> int:
     chosen = dtype(settings.dtype, device)
     try:
         config = json.loads((found / "config.json").read_text(encoding="utf-8"))
-        headers = {path: _header(path) for path in weights(found)}
+        paths = weights(found)
+        require_all(settings.id, paths)
+        require_computable(settings.id, found, config)
+        headers = {path: _header(path) for path in paths}
         size = sum(_weights(path, header, chosen.itemsize) for path, header in headers.items())
         if device.type == "cpu" and can_pack(chosen):
             size += _copies([header.tensors for header in headers.values()], config) * chosen.itemsize
@@ -116,7 +124,7 @@ def weights(found: Path) -> list[Path]:
         return [found / name for name in sorted(set(names))]
     whole = found / "model.safetensors"
     if not whole.is_file():
-        raise fault(Code.LOAD_FAILED, f"There are no safetensors in {str(found)!r}; no other form is loaded.")
+        raise fault(Code.LOAD_FAILED, no_safetensors(found))
     return [whole]
 
 
@@ -166,14 +174,12 @@ def _weights(path: Path, header: Header, item: int) -> int:
 
 
 def _cache(settings: ModelSettings, config: dict[str, Any], item: int) -> int:
-    """Bytes of the keys and values of one conversation in each slot, and of a context that was asked for."""
+    """Bytes of what is kept of one conversation in each slot, and of a context that was asked for."""
     text = config.get("text_config") or config
-    heads = text.get("num_key_value_heads") or text.get("num_attention_heads") or 1
-    width = text.get("head_dim") or text.get("hidden_size", 0) // (text.get("num_attention_heads") or 1)
-    longest = int(text.get("max_position_embeddings") or CONVERSATION)
-    context = min(settings.context or longest, longest)
-    positions = (settings.slots or SLOTS) * min(context, CONVERSATION)
+    longest = int(text.get("max_position_embeddings") or 0)
+    context = min(settings.context or longest, longest) if longest else settings.context or CONVERSATION
+    slots = settings.slots or SLOTS
+    positions = slots * min(context, CONVERSATION)
     if settings.context:
         positions = max(positions, context)
-    layers = int(text.get("num_hidden_layers") or 1)
-    return positions * layers * 2 * int(heads) * int(width) * item
+    return positions * position_bytes(config, item) + slots * state_bytes(config)

@@ -1,4 +1,4 @@
-"""From a directory in Hugging Face layout to a model that attends through our slots.
+"""From a directory in Hugging Face layout to a model that attends through our slots, or as it stands where it cannot.
 
 Nothing is fetched and no code from the directory runs: safetensors only, and a configuration that names its own
 code is refused. What cannot be computed correctly is refused here, with the reason, and never served wrong.
@@ -6,28 +6,35 @@ code is refused. What cannot be computed correctly is refused here, with the rea
 
 from __future__ import annotations
 
+import gc
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
 from transformers import AutoModelForCausalLM, AutoTokenizer
-from transformers.utils import logging
+from transformers.utils import logging as transformers_logging
 
 from cortex.neuron.config import ModelSettings
 from cortex.neuron.engine.base import LoadAdvanced
 from cortex.neuron.engine.torch import attention, files
 from cortex.neuron.engine.torch.cache import LayerShape
 from cortex.neuron.engine.torch.constraint import Grammars
+from cortex.neuron.engine.torch.plain import Plain, examine, try_out_plain
 from cortex.neuron.engine.torch.pooling import Pooling, pooling_of
 from cortex.neuron.engine.torch.sampler import Defaults
 from cortex.neuron.engine.torch.vocabulary import Vocabulary
 from cortex.protocol.faults import Code, FaultError, fault
 
+log = logging.getLogger("cortex.engine")
+
 KNOWN_LAYERS = ("full_attention", "sliding_attention")
 GROWING_ROPE = ("dynamic", "longrope")
-"""Rotary embeddings that change for the whole batch once one sequence is long."""
+"""Rotary embeddings that change once a sequence is long: for the whole batch, and for what was read of it before."""
+LENGTHS = ("max_position_embeddings", "max_seq_len", "seq_length")
+"""What configurations call the longest context. One of a recurrent model names none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +53,8 @@ class Loaded:
     dtype: torch.dtype
     device: torch.device
     bytes: int
+    plain: Plain | None = None
+    """How it reads if it does not attend through our slots; `layers` is empty then."""
 
 
 Tell = Callable[[LoadAdvanced], None]
@@ -63,6 +72,7 @@ class Facts:
     """What its configuration says; the tokenizer may know another."""
     defaults: Defaults
     dtype: torch.dtype
+    plain: Plain | None = None
 
 
 def read(settings: ModelSettings, device: torch.device, tell: Tell) -> tuple[Any, Facts]:
@@ -80,30 +90,60 @@ def read(settings: ModelSettings, device: torch.device, tell: Tell) -> tuple[Any
 
 def _read(settings: ModelSettings, device: torch.device, tell: Tell) -> tuple[Any, Facts]:
     directory = files.directory(settings)
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
     attention.register()
     dtype = files.dtype(settings.dtype, device)
-    model = AutoModelForCausalLM.from_pretrained(
-        directory,
-        dtype=dtype,
-        attn_implementation=attention.NAME,
-        use_safetensors=True,
-        trust_remote_code=False,
-        local_files_only=True,
+    model, layers, reason = _attending(
+        directory, dtype, lambda: tell(LoadAdvanced(settings.id, 55, detail="trying it out"))
     )
-    tell(LoadAdvanced(settings.id, 55, detail="trying it out"))
-    model.eval()
+    plain = None
+    if model is None:
+        gc.collect()
+        model = _open(directory, dtype)
+        plain = examine(model, reason)
+        log.warning("%s is %s", settings.id, plain.words)
     config = model.config.get_text_config()
     facts = Facts(
-        layers=_probe(settings.id, model, config),
+        layers=layers,
         context=_context(settings, config),
         vocabulary=model.get_input_embeddings().weight.shape[0],
         eos=_eos(model.generation_config),
         defaults=_defaults(model.generation_config),
         dtype=dtype,
+        plain=plain,
     )
     return model, facts
+
+
+def _attending(
+    directory: Path, dtype: torch.dtype, told: Callable[[], None]
+) -> tuple[Any, tuple[LayerShape, ...], str]:
+    """A model that attends through our function and what each layer stores, or why there is none.
+
+    Models refuse foreign attention in many ways. What fails for another reason fails again without it.
+    """
+    try:
+        model = _open(directory, dtype, attn_implementation=attention.NAME)
+        told()
+        return model, _probe(model, model.config.get_text_config()), ""
+    except attention.AttentionUnsupportedError as error:
+        return None, (), f"{error}"
+    except Exception as error:  # see above
+        log.info("%s does not take our attention", directory, exc_info=True)
+        return None, (), f"it does not run with this engine's attention ({type(error).__name__})"
+
+
+def _open(directory: Path, dtype: torch.dtype, **more: str) -> Any:
+    model = AutoModelForCausalLM.from_pretrained(
+        directory,
+        dtype=dtype,
+        use_safetensors=True,
+        trust_remote_code=False,
+        local_files_only=True,
+        **more,
+    )
+    return model.eval()
 
 
 def complete(settings: ModelSettings, facts: Facts, model: Any, device: torch.device, size: int) -> Loaded:
@@ -126,13 +166,21 @@ def complete(settings: ModelSettings, facts: Facts, model: Any, device: torch.de
             dtype=facts.dtype,
             device=device,
             bytes=size,
+            plain=facts.plain,
         )
     except Exception as error:
         raise fault(Code.LOAD_FAILED, f"{settings.id}: {type(error).__name__}: {error}.") from error
 
 
-def try_out(model: Any, probe: attention.Probe) -> None:
-    """Read two tokens."""
+def try_out(loaded: Loaded) -> None:
+    """Read two tokens where it is going to be computed."""
+    if loaded.plain is not None:
+        try_out_plain(loaded.model, loaded.plain)
+    else:
+        _read_two(loaded.model, attention.Probe())
+
+
+def _read_two(model: Any, probe: attention.Probe) -> None:
     device = model.get_input_embeddings().weight.device
     model(
         input_ids=torch.zeros(1, 2, dtype=torch.long, device=device),
@@ -143,12 +191,13 @@ def try_out(model: Any, probe: attention.Probe) -> None:
 
 
 def _context(settings: ModelSettings, config: Any) -> int:
-    longest = int(config.max_position_embeddings)
-    context = min(settings.context or longest, longest)
+    longest = next((int(found) for name in LENGTHS if (found := getattr(config, name, None))), 0)
+    context = min(settings.context or longest, longest) if longest else settings.context or files.CONVERSATION
     rope = getattr(config, "rope_parameters", None) or {}
-    if rope.get("rope_type") in GROWING_ROPE:
-        original = int(rope.get("original_max_position_embeddings") or longest)
-        if context > original:
+    # One for each kind of layer, or one for all.
+    for one in [rope, *(inner for inner in rope.values() if isinstance(inner, dict))]:
+        original = int(one.get("original_max_position_embeddings") or longest)
+        if one.get("rope_type") in GROWING_ROPE and context > original:
             raise fault(
                 Code.LOAD_FAILED,
                 f"{settings.id}: Its context is too long; set it to {original} tokens or fewer.",
@@ -177,19 +226,20 @@ def _defaults(generation: Any) -> Defaults:
     )
 
 
-def _probe(name: str, model: Any, config: Any) -> tuple[LayerShape, ...]:
-    """Run two tokens to see that every layer attends through our function, and what each stores."""
+def _probe(model: Any, config: Any) -> tuple[LayerShape, ...]:
+    """Run two tokens to see that every layer attends through our function, and what each stores.
+
+    Raises `AttentionUnsupportedError`.
+    """
     probe = attention.Probe()
     with torch.inference_mode():
-        try_out(model, probe)
+        _read_two(model, probe)
     layers = int(config.num_hidden_layers)
     if sorted(probe.layers) != list(range(layers)):
-        raise fault(
-            Code.LOAD_FAILED,
-            f"{name}: {len(probe.layers)} of its {layers} layers use transformers' attention interface, and this "
-            f"engine (transformers {transformers.__version__}) needs all.",
+        raise attention.AttentionUnsupportedError(
+            f"its layers bypass transformers' attention interface ({layers - len(probe.layers)} of {layers})"
         )
     for layer, kind in enumerate(getattr(config, "layer_types", None) or ()):
         if kind not in KNOWN_LAYERS or (kind == "sliding_attention") != (layer in probe.windowed):
-            raise fault(Code.LOAD_FAILED, f"{name}: attention of kind {kind!r} is not supported.")
+            raise attention.AttentionUnsupportedError(f"it has attention of kind {kind!r}")
     return tuple(probe.layers[layer] for layer in range(layers))

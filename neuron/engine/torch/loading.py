@@ -23,7 +23,6 @@ import torch
 
 from cortex.neuron.config import ModelSettings
 from cortex.neuron.engine.base import LoadAdvanced, LoadFailed, Unloaded
-from cortex.neuron.engine.torch import attention
 from cortex.neuron.engine.torch.arena import Arena, unpack
 from cortex.neuron.engine.torch.loader import Facts, Loaded, complete, try_out
 from cortex.neuron.engine.torch.moving import settle, taken
@@ -174,7 +173,7 @@ class _Load:
         load = cls(sleeper.settings, device)
         load._loaded = sleeper.loaded
         if sleeper.arena is not None:
-            load._arrive(sleeper.loaded.model, sleeper.arena, sleeper.loaded.dtype)
+            load._arrive(sleeper.loaded.model, sleeper.arena, sleeper.loaded)
             load._filled = sleeper.arena.size
         return load
 
@@ -227,7 +226,7 @@ class _Load:
             case Filled():
                 self._filled = heard.end
             case _Arrived() if self._unwanted is None:
-                self._arrive(heard.model, heard.arena, heard.facts.dtype)
+                self._arrive(heard.model, heard.arena, heard.facts)
                 self._start(self._write_text, heard)
             case Loaded():
                 self._busy -= 1
@@ -239,9 +238,9 @@ class _Load:
                 if self._arena is None or self._filled < self._arena.size:
                     self._drop(LoadFailed(self.settings.id, "The process that read it ended without a word."))
 
-    def _arrive(self, model: Any, arena: Arena, dtype: torch.dtype) -> None:
+    def _arrive(self, model: Any, arena: Arena, known: Facts | Loaded) -> None:
         self._arena = arena
-        self._pieces = settle(model, arena, dtype, self._device)
+        self._pieces = settle(model, arena, known.dtype, self._device, packs=known.plain is None)
 
     def _take(self, until: float) -> None:
         while self._pieces is not None and self._needs <= self._filled:
@@ -269,7 +268,7 @@ class _Load:
         try:
             if not woke:
                 with torch.inference_mode():
-                    try_out(self._loaded.model, attention.Probe())
+                    try_out(self._loaded)
         except Exception as error:
             log.exception("%s does not run on this device", self.settings.id)
             self._drop(LoadFailed(self.settings.id, f"{type(error).__name__}: {error}."))

@@ -17,9 +17,17 @@ PIECE = 2**24
 """Bytes that are copied to another device at a time."""
 
 
-def settle(model: torch.nn.Module, arena: Arena, dtype: torch.dtype, device: torch.device) -> Iterator[int]:
-    """Bring a model from an arena to its device; when it ends, the model is ready and all of it is there."""
-    yield from _onto_cpu(model, arena, dtype) if device.type == "cpu" else _onto(model, arena, device)
+def settle(
+    model: torch.nn.Module, arena: Arena, dtype: torch.dtype, device: torch.device, *, packs: bool = True
+) -> Iterator[int]:
+    """Bring a model from an arena to its device; when it ends, the model is ready and all of it is there.
+
+    `packs`: whether a CPU's linear layers may be replaced; some models reach into theirs.
+    """
+    if device.type != "cpu":
+        yield from _onto(model, arena, device)
+    elif packs:
+        yield from _onto_cpu(model, arena, dtype)
     yield arena.size
 
 

@@ -10,6 +10,7 @@ that everybody comes to an end. Pure but for the slots that it asks; knows no re
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 
 from cortex.neuron.engine.torch.cache import NoRoomError
 from cortex.neuron.engine.torch.sequence import Sequence
@@ -36,7 +37,11 @@ class Room:
     @property
     def promised(self) -> int:
         """Bytes that sequences have or were promised."""
-        return self._slots.bytes(sum(max(one.promised, self._slots.held(one.slot)) for one in self._live))
+        return self._bytes(max(one.promised, self._slots.held(one.slot)) for one in self._live)
+
+    def _bytes(self, each: Iterable[int]) -> int:
+        """What sequences take that have so many positions each."""
+        return sum(map(self._slots.bytes, each))
 
     def capacity(self, tokens: int, limit: int) -> int:
         """What is promised to a sequence of so many tokens that ends at `limit`."""
@@ -44,9 +49,9 @@ class Room:
 
     def require(self, wanted: list[int]) -> None:
         """Whether sequences may come that are promised so many positions each. Raises `FaultError`."""
-        size, whole = self._slots.bytes(sum(wanted)), self._slots.limit
+        size, whole = self._bytes(wanted), self._slots.limit
         if size > whole:
-            fits = int(whole // self._slots.bytes(1))
+            fits = self._slots.positions(whole)
             raise fault(
                 Code.UNSUPPORTED,
                 f"n must be smaller or the prompt shorter: {len(wanted)} choices of it need memory for {sum(wanted)} "
@@ -56,7 +61,7 @@ class Room:
         if self.waiting:
             raise fault(Code.BUSY, f"{len(self.waiting)} answers wait for memory here.")
         if (room := whole - self.promised) < size:
-            left = max(0, room) // self._slots.bytes(1)
+            left = self._slots.positions(room)
             raise fault(
                 Code.BUSY, f"There is room for {left} more tokens here now, and {sum(wanted)} are needed."
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from cortex.neuron.engine.torch import scheduler
 from cortex.neuron.engine.torch.attention import Batch, Segment
 from cortex.neuron.engine.torch.cache import SlotCache
 from cortex.neuron.engine.torch.loader import Loaded
@@ -17,6 +18,10 @@ class Runner:
         self._model = loaded.model
         self._device = loaded.device
         self.cache = SlotCache(loaded.layers, slots, loaded.context, loaded.dtype, loaded.device, limit=limit)
+
+    def longest(self, computed: int) -> int:
+        """How many positions of a prompt may be read at once when so many have been."""
+        return scheduler.longest(computed)
 
     def forward(self, spans: list[Span]) -> torch.Tensor:
         """Read all spans at once; answers a row of logits for each that samples. Room must be reserved."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from cortex.neuron.engine.torch.sequence import Sequence
@@ -38,7 +38,7 @@ def longest(computed: int) -> int:
     return max(LEAST, PAIRS // max(1, computed))
 
 
-def plan(sequences: Iterable[Sequence], chunk: int) -> list[Span]:
+def plan(sequences: Iterable[Sequence], chunk: int, longest: Callable[[int], int] = longest) -> list[Span]:
     """One token for each sequence that decodes, then at most `chunk` tokens of prompts.
 
     Decoding never waits for a prompt. Of the chunk, the oldest prompt has half; the rest goes to the shortest first, for

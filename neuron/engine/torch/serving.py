@@ -28,6 +28,7 @@ from cortex.neuron.engine.torch.scheduler import Span, plan
 from cortex.neuron.engine.torch.seating import AnyWork, Part, Seating, pooled
 from cortex.neuron.engine.torch.sequence import Sequence
 from cortex.neuron.engine.torch.slots import Slots
+from cortex.neuron.engine.torch.states import PlainRunner
 from cortex.neuron.engine.torch.voice import family_of, new_answer
 from cortex.neuron.engine.torch.work import Choice, Work
 from cortex.protocol.deltas import Finish, Piece, Score, Scores
@@ -49,13 +50,19 @@ class Serving:
     def __init__(self, settings: ModelSettings, loaded: Loaded, reserved: int) -> None:
         self.settings = settings
         self._slots = settings.slots or SLOTS
-        each = max(1, position_bytes(loaded.layers, loaded.dtype))
-        least = capacities(loaded.context)[0] * each
+        plain = loaded.plain
+        each = max(1, plain.each if plain else position_bytes(loaded.layers, loaded.dtype))
+        fixed = plain.fixed if plain else 0
+        least = fixed + capacities(loaded.context)[0] * each
         limit = max(reserved - loaded.bytes, least)
         self._bytes = loaded.bytes if limit <= reserved - loaded.bytes else loaded.bytes + limit
         self._uncut = loaded.context
-        self._loaded = dataclasses.replace(loaded, context=min(loaded.context, limit // each))
-        self._runner = Runner(self._loaded, self._slots, limit)
+        self._loaded = dataclasses.replace(loaded, context=min(loaded.context, (limit - fixed) // each))
+        self._runner = (
+            PlainRunner(self._loaded, plain, self._slots, limit)
+            if plain
+            else Runner(self._loaded, self._slots, limit)
+        )
         self.slots = Slots(self._runner.cache)
         self._room = Room(self.slots)
         self._works: dict[Key, AnyWork] = {}
@@ -76,6 +83,7 @@ class Serving:
             self._loaded.context,
             ("text", "tools") if chat and "tools" in str(chat) else ("text",),
             woke,
+            self._loaded.plain.words if self._loaded.plain else "",
         )
 
     @property
@@ -183,7 +191,7 @@ class Serving:
                 self._settle(work, now, outputs)
         try:
             self._resume(outputs)
-            spans = self._reserve(plan(self._sequences(), self.settings.chunk), outputs)
+            spans = self._reserve(plan(self._sequences(), self.settings.chunk, self._runner.longest), outputs)
         except torch.AcceleratorError as error:
             self.poisoned = error
             outputs += [self._fail(work, error) for work in list(self._works.values())]

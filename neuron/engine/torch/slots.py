@@ -9,12 +9,13 @@ from collections.abc import Iterable
 
 from cortex.neuron.engine.torch.cache import NoRoomError, SlotCache
 from cortex.neuron.engine.torch.reuse import LEAST, Kept, Reuse
+from cortex.neuron.engine.torch.states import StateCache
 
 
 class Slots:
     """What is kept for later stays until somebody wants its slot or its memory."""
 
-    def __init__(self, cache: SlotCache) -> None:
+    def __init__(self, cache: SlotCache | StateCache) -> None:
         self._cache = cache
         self._reuse = Reuse()
 
@@ -36,12 +37,16 @@ class Slots:
     @property
     def room(self) -> int:
         """Bytes that are nobody's, or of what is only kept."""
-        kept = sum(self._cache.held(one.slot) for one in self._reuse)
-        return self.limit - self._cache.used + self.bytes(kept)
+        kept = sum(self.bytes(self._cache.held(one.slot)) for one in self._reuse)
+        return self.limit - self._cache.used + kept
 
     def bytes(self, positions: int) -> int:
-        """What so many positions take."""
-        return positions * self._cache.position_bytes
+        """What so many positions of one sequence take."""
+        return self._cache.fixed_bytes + positions * self._cache.position_bytes
+
+    def positions(self, size: int) -> int:
+        """How many positions of one sequence so many bytes hold."""
+        return max(0, size - self._cache.fixed_bytes) // self._cache.position_bytes
 
     def capacity(self, length: int) -> int:
         """How many positions a slot gets that shall hold so many."""
@@ -103,7 +108,7 @@ class Slots:
 
     def keep(self, slot: int, tokens: list[int], salt: str) -> None:
         """A sequence has ended, and the next may begin with these tokens, whose keys and values it holds."""
-        if len(tokens) < LEAST:
+        if len(tokens) < LEAST or not self._cache.can_be_cut:
             self._cache.release(slot)
             return
         for useless in self._reuse.keep(Kept(slot, tokens, salt)):

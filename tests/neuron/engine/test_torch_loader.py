@@ -87,18 +87,18 @@ def test_pickled_weights(directory: Callable[[str], Path], tmp_path) -> None:
 
 
 def test_layers_that_bypass_the_interface(directory: Callable[[str], Path], monkeypatch) -> None:
-    """A model whose layers do not attend through our function is refused, and says how many do."""
+    """A model whose layers do not attend through our function is served by itself, and says how many do not."""
     own = Qwen3Attention.forward
 
     def bypass(self, hidden_states, **kwargs):
         return (hidden_states, None) if self.layer_idx else own(self, hidden_states, **kwargs)
 
     monkeypatch.setattr(Qwen3Attention, "forward", bypass)
-    assert "1 of its 2 layers" in refused(directory("qwen3"))
+    assert "(1 of 2)" in loaded(directory("qwen3")).plain.words
 
 
 def test_window_that_is_not_told(directory: Callable[[str], Path], tmp_path, monkeypatch) -> None:
-    """A layer that leaves it to a mask how far it sees is refused: we build no masks."""
+    """A model with a layer that leaves it to a mask how far it sees is served by itself: we build no masks."""
     own = Qwen3Attention.forward
 
     def silent(self, *args, **kwargs):
@@ -109,7 +109,18 @@ def test_window_that_is_not_told(directory: Callable[[str], Path], tmp_path, mon
     target = edited(directory("qwen3"), tmp_path, use_sliding_window=True, **windows)
     assert loaded(target).layers
     monkeypatch.setattr(Qwen3Attention, "forward", silent)
-    assert "'sliding_attention' is not supported" in refused(target)
+    assert "kind 'sliding_attention'" in loaded(target).plain.words
+
+
+@pytest.mark.parametrize("kind", ["dynamic", "longrope"])
+@pytest.mark.parametrize("family", ["qwen3", "gemma2"])
+def test_positions_that_change_with_length(directory: Callable[[str], Path], tmp_path, family, kind) -> None:
+    """A context in which what was read would have been read otherwise is refused; a shorter one is served."""
+    rope = {"rope_type": kind, "rope_theta": 10_000.0, "factor": 2.0, "original_max_position_embeddings": 128}
+    rope |= {"long_factor": [2.0] * 8, "short_factor": [1.0] * 8} if kind == "longrope" else {}
+    target = edited(directory(family), tmp_path, rope_parameters=rope)
+    assert "set it to 128 tokens or fewer" in refused(target)
+    assert loaded(target, context=128).context == 128
 
 
 def test_two_models(directory: Callable[[str], Path]) -> None:

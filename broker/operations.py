@@ -12,7 +12,7 @@ from typing import Literal
 
 from cortex.broker.events import ToNeuron
 from cortex.broker.fleet import OCCUPYING, Neuron
-from cortex.broker.placement import looks, plan, refusal
+from cortex.broker.placement import looks, nearest_first, plan, refusal
 from cortex.broker.restoring import Restoring
 from cortex.broker.routing import refused_by_all
 from cortex.broker.serving import Serving
@@ -168,8 +168,10 @@ class Operations:
             fault = refused_by_all(model, *refused)
             self._fail(order, fault.code, fault.message)
         elif any(one.able for one in found):
+            found = nearest_first(profile, found)
             order.detail = "; ".join(f"{one.neuron.name}: {one.reason}" for one in found if one.able)
         else:
+            found = nearest_first(profile, found)
             why = "; ".join(f"{one.neuron.name}: {one.reason}" for one in found) or "no device is here"
             self._fail(order, Code.DOES_NOT_FIT, f"{model} fits nowhere: {why}")
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
 from cortex.broker.catalogue import MIB, Profile
 from cortex.broker.eviction import Resident, cost, obstacles, victims
 from cortex.broker.fleet import OCCUPYING, Neuron
 from cortex.broker.view import View
-from cortex.protocol.faults import Fault
+from cortex.protocol.faults import Code, Fault
 
 Rank = tuple[float, ...]
 
@@ -75,7 +77,11 @@ def unable(profile: Profile, neuron: Neuron, footprint: int, *, is_held: bool) -
     if not device.budget_bytes:
         return "it takes no placements"
     if footprint > device.budget_bytes:
-        return f"it needs {footprint // MIB} MiB, and models may take {device.budget_bytes // MIB} MiB here"
+        short = -((device.budget_bytes - footprint) // MIB)
+        return (
+            f"it needs {footprint // MIB} MiB, and models may take {device.budget_bytes // MIB} MiB here: "
+            f"{short} MiB short"
+        )
     return ""
 
 
@@ -195,6 +201,17 @@ def looks(
     ]
 
 
+def nearest_first(profile: Profile, found: Iterable[Look]) -> list[Look]:
+    """Devices in the order of how little is missing there: of what is free now, or of what models may take at all."""
+
+    def missing(one: Look) -> tuple[bool, int, str]:
+        device = one.neuron.device
+        room = device.free_bytes if one.able else device.budget_bytes
+        return not one.able, max(0, footprint_on(profile, one.neuron) - room), one.neuron.name
+
+    return sorted(found, key=missing)
+
+
 def plan(
     view: View, profile: Profile, found: list[Look], *, drain: bool = False, idle: bool = False
 ) -> Plan | None:
@@ -244,18 +261,21 @@ def refusal(view: View, profile: Profile, now: float) -> tuple[Fault, float] | N
     A device that is able to hold it as far as is known here may know better: that its files are not there or are not
     what they should be, that its engine cannot compute it, how large it really is.
     """
-    found: list[tuple[float, Fault]] = []
+    found: list[tuple[float, Fault, Neuron]] = []
     willing: list[Neuron] = []
     for neuron in view.neurons.values():
         why = neuron.refused.get(profile.id)
         until = neuron.shut.get(profile.id, 0.0)
         if why is not None and until > now:
-            found.append((until, why))
+            found.append((until, why, neuron))
         else:
             willing.append(neuron)
     if not found or able_hosts(profile, willing):
         return None
-    until, why = min(found, key=lambda one: one[0])
+    until, why, _ = min(found, key=lambda one: one[0])
+    if len(found) > 1 and all(said.code is Code.DOES_NOT_FIT for _, said, _ in found):
+        _, said, largest = max(found, key=lambda one: one[2].device.budget_bytes)
+        why = replace(said, message=f"{largest.name} comes nearest: {said.message}")
     return why, until - now
 
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 
 from cortex.broker.fleet import Neuron
-from cortex.broker.placement import Plan, could_ever, looks, refusal
+from cortex.broker.placement import Plan, could_ever, looks, nearest_first, refusal
 from cortex.broker.prefixes import score
 from cortex.broker.shortlist import best
 from cortex.broker.view import View
@@ -147,14 +147,16 @@ def told(wait: Wait, model: str, view: View, now: float) -> str:
     """The reason in full; looking at every device for it would be too dear at each decision."""
     if wait.reason != NO_ROOM:
         return wait.reason
-    reasons = [(one.neuron.name, one.reason) for one in looks(view, view.profile(model), now) if one.able]
+    profile = view.profile(model)
+    found = nearest_first(profile, looks(view, profile, now))
+    reasons = [(one.neuron.name, one.reason) for one in found if one.able]
     return f"{NO_ROOM} ({_each(reasons)})" if reasons else NO_ROOM
 
 
 def _each(reasons: Sequence[tuple[str, str]]) -> str:
-    """Why of some devices, those with the same reason together."""
+    """Why of the first few devices, those with the same reason together."""
     names: dict[str, list[str]] = {}
-    for name, reason in sorted(reasons)[:NAMED]:
+    for name, reason in reasons[:NAMED]:
         names.setdefault(reason, []).append(name)
     more = [f"{len(reasons) - NAMED} more"] if len(reasons) > NAMED else []
     return "; ".join([f"{', '.join(where)}: {reason}" for reason, where in names.items()] + more)
@@ -176,7 +178,8 @@ def refused_by_all(model: str, why: Fault, seconds: float) -> Fault:
 def never_fits(model: str, view: View, now: float) -> Fault:
     """Why no device of the fleet can hold the model."""
     profile = view.profile(model)
-    reasons = [(one.neuron.name, one.reason) for one in looks(view, profile, now) if not one.able]
+    found = nearest_first(profile, looks(view, profile, now))
+    reasons = [(one.neuron.name, one.reason) for one in found if not one.able]
     if reasons:
         why = _each(reasons)
     else:

@@ -10,6 +10,7 @@ import msgspec
 
 from cortex.neuron.config import ModelSettings
 from cortex.neuron.engine.base import Order
+from cortex.neuron.fitting import nearest
 from cortex.neuron.ledger import MIB
 from cortex.neuron.lifecycle import State
 from cortex.neuron.residency import Residency
@@ -40,7 +41,7 @@ class Placing:
             load = m.LoadSpec(model=settings.id, pinned=settings.pinned)
             try:
                 holding.size = self._size(holding.order, load)
-                self._require_room(settings.id, holding.size, frozenset())
+                self._require_room(holding.order, holding.size, frozenset())
             except FaultError as error:
                 holding.detail = error.fault.message
                 continue
@@ -107,7 +108,7 @@ class Placing:
         if load.model in command.evict:
             raise fault(Code.UNSUPPORTED, f"{load.model} cannot make room for itself.", param="evict")
         self._require_absent(load.model)
-        self._require_room(load.model, size, frozenset(command.evict))
+        self._require_room(order, size, frozenset(command.evict))
         after = self._evict(command, now)
         residency.place(order, size, now, load=load, command=command.command, after=after)
         residency.begin(now)
@@ -140,17 +141,16 @@ class Placing:
         estimate = self._residency.engine.footprint(order)
         return load.footprint_bytes or order.settings.footprint_mb * MIB or estimate
 
-    def _require_room(self, model: str, size: int, victims: frozenset[str]) -> None:
+    def _require_room(self, order: Order, size: int, victims: frozenset[str]) -> None:
         """Room by the ledger and by measure, counting what the victims will give back."""
         residency = self._residency
         ledger, total = residency.ledger, residency.engine.device.memory_bytes
-        wanted = f"{model} takes {size / MIB:.0f} MiB"
+        wanted = f"{order.model} takes {size / MIB:.0f} MiB"
         if size > ledger.budget:
             of = f"of {total / MIB:.0f} MiB" if total else "of memory"
-            raise fault(
-                Code.DOES_NOT_FIT,
-                f"{wanted}, and this device has {ledger.budget / MIB:.0f} MiB {of} for models.",
-            )
+            message = f"{wanted}, and this device has {ledger.budget / MIB:.0f} MiB {of} for models."
+            would = nearest(residency.engine, order, size, ledger.budget)
+            raise fault(Code.DOES_NOT_FIT, f"{message} {would}".rstrip())
         if residency.ledger.degraded:
             raise fault(Code.NO_CAPACITY, f"This device is {residency.ledger.degraded}", retry_after=5)
         in_budget, in_memory = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from broker_bench import kinds, to_edge
 from drawn_fleets import draw
-from fleets import Fleet, messages_to, profile
+from fleets import Card, Fleet, messages_to, profile
 from msgspec.structs import replace
 from snapshots import snapshot
 
@@ -242,6 +242,37 @@ def test_of_many_devices_a_few_are_named() -> None:
     assert explained(fleet, "m").reason.endswith(
         "h3/sim-0: the device is drained until cortex-ctl resume; 5 more)"
     )
+
+
+def test_the_device_that_comes_nearest_is_named_first() -> None:
+    """Of those that can never hold it, of those that lack room now, and by what it would take there."""
+    fleet = Fleet(profile("giant", 90_000), profile("m", 20_000), profile("old", pinned=True))
+    for host, memory, taken in (("a", 24_000, 0), ("b", 80_000, 70_000), ("c", 48_000, 0)):
+        card = Card(host, memory=memory, taken=taken)
+        card.hold("old", {"a": 20_000, "b": 2000, "c": 30_000}[host])
+        fleet.join_card(card)
+    assert explained(fleet, "giant").reason == (
+        "giant fits on no device of this fleet (b/sim-0: it needs 90000 MiB, and models may take 80000 MiB here: 10000 "
+        "MiB short; c/sim-0: it needs 90000 MiB, and models may take 48000 MiB here: 42000 MiB short; a/sim-0: it needs "
+        "90000 MiB, and models may take 24000 MiB here: 66000 MiB short)."
+    )
+    places = explained(fleet, "m").reason.partition("(")[2].rstrip(")").split("; ")
+    assert [place.partition(":")[0] for place in places] == ["c/sim-0", "b/sim-0", "a/sim-0"]
+    assert places[0] == "c/sim-0: 2001 MiB short: old is pinned"
+
+
+def test_of_devices_that_found_it_too_large_the_largest_speaks() -> None:
+    """Its words say what would fit there."""
+    fleet = Fleet(profile("m", 0))
+    small, large = (Card(host, memory=memory) for host, memory in (("a", 24_000), ("b", 48_000)))
+    for card in (small, large):
+        fleet.join_card(card)
+    fleet.ask("m")
+    for card in (small, large):
+        fleet.decline(card, Code.DOES_NOT_FIT, f"It is too large for {card.node}.")
+    refused = explained(fleet, "m").fault
+    assert refused is not None
+    assert refused.message == "m fits nowhere: b/sim-0 comes nearest: It is too large for b."
 
 
 def test_a_wait_is_estimated_from_how_long_requests_take() -> None:

@@ -32,7 +32,7 @@ def used(fleet: Fleet, card: Card, model: str, ago: float) -> None:
         ({"affinity": ("b", "c/sim-0")}, "the profile's affinity is b, c/sim-0"),
         ({"source": ""}, "models.toml names no source for it, and this device does not know it"),
         ({"min_device_vram_mb": 30_000}, "the profile asks for a device of at least 30000 MiB"),
-        ({"vram_mb": 25_000}, "it needs 25000 MiB, and models may take 24000 MiB here"),
+        ({"vram_mb": 25_000}, "it needs 25000 MiB, and models may take 24000 MiB here: 1000 MiB short"),
     ],
 )
 def test_a_device_that_can_never_hold_a_model_says_why(more: dict[str, Any], reason: str) -> None:

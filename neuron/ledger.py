@@ -147,6 +147,11 @@ class Ledger:
         entry.used = size
         return True
 
+    def weigh(self, model: str, size: int) -> None:
+        """So much of what it was promised is taken by now."""
+        entry = self._at(model, Stage.HELD, Stage.LEAVING)
+        entry.used = min(size, entry.bytes)
+
     def cancel(self, model: str) -> None:
         """A promise is withdrawn before anything was taken."""
         self._at(model, Stage.WAITING)

@@ -154,10 +154,7 @@ class Residency:
         self.version += 1
 
     def evict(self, model: str, now: float, *, sleep: bool = False) -> bool:
-        """Let a model go once its requests have ended; answers whether there is anything to wait for.
-
-        `sleep`: its weights stay in the host's memory if there is room.
-        """
+        """Let a model go once its requests have ended, to `sleep` if there is room; answers whether that takes time."""
         holding = self.holdings[model]
         self.version += 1
         self.evictions += 1
@@ -221,8 +218,7 @@ class Residency:
         if holding.loading is not None:
             holding.loading.percent = change.percent
             holding.loading.detail = change.detail
-            entry = self.ledger.entries[change.model]
-            entry.used = min(change.bytes, entry.bytes)
+            self.ledger.weigh(change.model, change.bytes)
 
     def _loaded(self, holding: Holding, change: LoadDone, now: float) -> None:
         reserved = self.ledger.entries[change.model].bytes
@@ -273,6 +269,9 @@ class Residency:
             self.begin(now)
         if now >= self._measure_at:
             self._measure_at = now + MEASURE_EVERY
+            for name in [name for name, one in self.holdings.items() if one.state is State.HOT]:
+                # What it takes by now is not free any more, and must not be kept free for it once more.
+                self.ledger.weigh(name, self.engine.taken(name))
             self.free_bytes = self.ledger.free(self.measured)
         return told
 
@@ -310,7 +309,8 @@ class Residency:
 
     def _has_bed(self, model: str) -> bool:
         """Whether it may sleep: those who have slept for longest make room."""
-        size = self.ledger.entries[model].used
+        facts = self.holdings[model].facts
+        size = facts.bytes if facts else 0
         if size > self.asleep.budget:
             return False
         for other in self._sleepers():

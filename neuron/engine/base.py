@@ -131,6 +131,9 @@ class Engine(Protocol):
     def phase(self) -> Phase:
         """What the next step will be doing."""
 
+    def taken(self, model: str) -> int:
+        """Bytes that a model takes now, its jobs included; it must be held."""
+
     def start(self) -> None:
         """Open the device, without any model. Raises what makes it unusable."""
 

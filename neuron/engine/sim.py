@@ -114,6 +114,9 @@ class SimEngine:
     def phase(self) -> Phase:
         return "decode" if self._runs else "idle"
 
+    def taken(self, model: str) -> int:
+        return self._held[model].bytes
+
     def start(self) -> None:
         """There is nothing to open."""
 
@@ -144,6 +147,8 @@ class SimEngine:
     def unload(self, model: str, now: float) -> None:  # noqa: ARG002  (it takes no time)
         done, load = self._held.pop(model, None), self._loads.get(model)
         assert done or load, f"{model} is not here"
+        # One that woke is not told of any more.
+        self._changes = [one for one in self._changes if one.model != model or not isinstance(one, LoadDone)]
         if load is not None and load.ends is None:
             return  # what hangs cannot be given up either
         self._loads.pop(model, None)

@@ -95,6 +95,9 @@ class TorchEngine:
         phases = {serving.phase for serving in self._serving.values()}
         return next((phase for phase in ("prefill", "decode") if phase in phases), "idle")
 
+    def taken(self, model: str) -> int:
+        return self._serving[model].taken
+
     def start(self) -> None:
         self._readers.start()
         attention.register()

@@ -29,9 +29,9 @@ from cortex.neuron.engine.torch.seating import AnyWork, Part, Seating, pooled
 from cortex.neuron.engine.torch.sequence import Sequence
 from cortex.neuron.engine.torch.slots import Slots
 from cortex.neuron.engine.torch.states import PlainRunner
-from cortex.neuron.engine.torch.voice import family_of, new_answer
+from cortex.neuron.engine.torch.voice import family_of, new_answer, score
 from cortex.neuron.engine.torch.work import Choice, Work
-from cortex.protocol.deltas import Finish, Piece, Score, Scores
+from cortex.protocol.deltas import Finish, Piece, Scores
 from cortex.protocol.faults import Code, FaultError, fault
 from cortex.protocol.request import Chat, Embed
 from cortex.protocol.values import Phase
@@ -89,6 +89,11 @@ class Serving:
     @property
     def busy(self) -> bool:
         return bool(self._works)
+
+    @property
+    def taken(self) -> int:
+        """Bytes of the weights, and of keys and values as they are now."""
+        return self._loaded.bytes + self._runner.cache.bytes
 
     @property
     def preemptions(self) -> int:
@@ -347,7 +352,7 @@ class Serving:
             complete = holds is not None and holds.is_complete
             pieces = choice.answer.push(token, last=choice.sequence.full, complete=complete)
             if is_content:
-                pieces.insert(0, Scores([self._score(picked)]))
+                pieces.insert(0, Scores([score(self._loaded.vocabulary, picked)]))
         except Exception as error:
             log.warning("request %s failed", work.key[0], exc_info=not isinstance(error, FaultError))
             outputs.append(self._fail(work, error))
@@ -358,11 +363,6 @@ class Serving:
             self._release(work, choice)
         if work.ended:
             outputs.append(self._finish(work, now))
-
-    def _score(self, picked: Picked) -> Score:
-        bytes_of = self._loaded.vocabulary.bytes_of
-        likeliest = [(bytes_of(token), logprob) for token, logprob in picked.likeliest]
-        return Score(bytes_of(picked.token), picked.logprob, likeliest)
 
     def _finish(self, work: AnyWork, now: float) -> Output:
         self._drop(work)

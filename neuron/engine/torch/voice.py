@@ -10,7 +10,10 @@ from cortex.neuron.engine.torch.admission import Admitted
 from cortex.neuron.engine.torch.answer import Answer
 from cortex.neuron.engine.torch.detokenize import Decode, Detokenizer
 from cortex.neuron.engine.torch.loader import Loaded
+from cortex.neuron.engine.torch.sampler import Picked
 from cortex.neuron.engine.torch.stops import StopFilter
+from cortex.neuron.engine.torch.vocabulary import Vocabulary
+from cortex.protocol.deltas import Score
 from cortex.protocol.request import Chat
 from cortex.protocol.toolcalls import parser_for
 
@@ -34,6 +37,13 @@ def new_answer(loaded: Loaded, admitted: Admitted, request: str, choice: int) ->
 def family_of(tokenizer: Any) -> str:
     """How this model writes its tool calls, told by what its template teaches it."""
     return "hermes" if "<tool_call>" in str(tokenizer.chat_template) else "plain"
+
+
+def score(vocabulary: Vocabulary, picked: Picked) -> Score:
+    """How likely a token was, and which others would have been."""
+    bytes_of = vocabulary.bytes_of
+    likeliest = [(bytes_of(token), logprob) for token, logprob in picked.likeliest]
+    return Score(bytes_of(picked.token), picked.logprob, likeliest)
 
 
 def call_ids(request: str, choice: int) -> Callable[[int], str]:

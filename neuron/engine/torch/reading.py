@@ -68,7 +68,8 @@ def _send(task: Task, connection: Connection) -> None:
     settings = task.settings
     _fetch(settings, task.rate, connection.send)
     model, facts = read(settings, torch.device(task.device), connection.send)
-    fuse(model)
+    if facts.plain is None:  # who is served as it stands may call a norm with what it was not made for
+        fuse(model)
     parcel, tensors = arena.pack(model)
     memory = arena.Arena.create(parcel.bytes)
     connection.send(Laid(parcel, facts))

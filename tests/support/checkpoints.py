@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
+    BambaConfig,
+    BambaForCausalLM,
     FalconMambaConfig,
     FalconMambaForCausalLM,
     Gemma2Config,
@@ -38,7 +40,7 @@ from transformers import (
     Qwen3NextForCausalLM,
 )
 
-PLAIN = ("falcon_mamba", "mamba2", "jamba", "qwen3_next", "lfm2", "gemma2", "gpt_oss")
+PLAIN = ("falcon_mamba", "mamba2", "jamba", "bamba", "qwen3_next", "lfm2", "gemma2", "gpt_oss")
 """Families that read one sequence at a time."""
 
 CORPUS = [
@@ -155,11 +157,13 @@ def _plain(shape: dict[str, Any]) -> dict[str, Callable[[], PreTrainedModel]]:
     sizes = {"moe_intermediate_size": 48, "shared_expert_intermediate_size": 48}
     mixed = {"attn_layer_period": 2, "attn_layer_offset": 1, "mamba_d_state": 8, "use_mamba_kernels": False}
     jamba = {name: value for name, value in shape.items() if name != "head_dim"}
+    beside = {"attn_layer_indices": [1], "mamba_n_heads": 8, "mamba_d_head": 16, "mamba_d_state": 16}
     kinds = ["linear_attention", "full_attention"]
     return {
         "falcon_mamba": lambda: FalconMambaForCausalLM(FalconMambaConfig(**state)),
         "mamba2": lambda: Mamba2ForCausalLM(Mamba2Config(**state, **heads)),
         "jamba": lambda: JambaForCausalLM(JambaConfig(**jamba, **mixed, num_experts=2)),
+        "bamba": lambda: BambaForCausalLM(BambaConfig(**jamba, **beside, mamba_n_groups=1)),
         "qwen3_next": lambda: Qwen3NextForCausalLM(
             Qwen3NextConfig(**shape, **linear, **experts, **sizes, layer_types=kinds)
         ),

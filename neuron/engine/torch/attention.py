@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -19,8 +20,10 @@ from cortex.neuron.engine.torch.cache import LayerShape, SlotCache
 
 NAME = "cortex_slots"
 
-UNSUPPORTED = ("softcap", "s_aux", "position_bias", "sinks")
-"""Arguments that change the result, which a model may pass and this function does not know."""
+UNSUPPORTED = MappingProxyType(
+    {"softcap": "a softcap", "s_aux": "sinks", "sinks": "sinks", "position_bias": "a bias of positions"}
+)
+"""Arguments that change the result, which a model may pass and this function does not know; and what they are."""
 
 
 class AttentionUnsupportedError(Exception):
@@ -186,7 +189,7 @@ def slot_attention(
     layer = getattr(module, "layer_idx", None)
     if cortex_batch is None or layer is None:
         raise AttentionUnsupportedError("it does not hand its keyword arguments down to attention")
-    wanted = [name for name in UNSUPPORTED if options.get(name) is not None]
+    wanted = [words for name, words in UNSUPPORTED.items() if options.get(name) is not None]
     if wanted or not getattr(module, "is_causal", True) or options.get("is_causal") is False:
         raise AttentionUnsupportedError(f"its attention wants {', '.join(wanted) or 'to see later tokens'}")
     return cortex_batch.attend(layer, query, key, value, window=sliding_window, scaling=scaling), None

@@ -122,7 +122,7 @@ class PlainRunner:
         for span in spans:
             slot, start = span.sequence.slot, span.sequence.computed
             tokens = torch.tensor(span.tokens, dtype=torch.long, device=self._device)
-            state = self.cache.state(slot) if start else None
+            state = self.cache.state(slot)
             logits, state = self._plain.read(self._model, tokens, start, state)
             self.cache.store(slot, state)
             if span.samples:

@@ -148,7 +148,7 @@ def test_it_says_how_it_is_served(started, family) -> None:
     """Operators are told; whether several tokens can follow at once is found out; a state takes what was foreseen."""
     serving = started(family)._serving["m"]
     assert isinstance(serving._runner, PlainRunner)
-    assert serving.done(1).detail.startswith("served one sequence at a time: its")
+    assert serving.done(1).detail.startswith("served one sequence at a time: its ")
     plain = serving._loaded.plain
     assert plain.is_single == (family in SINGLE)
     with torch.inference_mode():

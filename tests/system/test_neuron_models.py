@@ -278,7 +278,10 @@ def test_a_broken_model_fails_and_the_device_serves(
     broken = checkpoints.save(tmp_path / "broken")
     config = json.loads((broken / "config.json").read_text())
     (broken / "config.json").write_text(json.dumps(config | {"model_type": "nobody-knows"}))
-    device.place("c2", m.Placed, m.LoadSpec(model="x", source=str(broken)))
+    unknown = device.place("c2", m.PlaceRefused, m.LoadSpec(model="x", source=str(broken)))
+    assert "nobody-knows" in unknown.fault.message
+    (broken / "config.json").write_text(json.dumps(config | {"intermediate_size": 97}))
+    device.place("c3", m.Placed, m.LoadSpec(model="x", source=str(broken)))
     device.until(lambda: device.state("x") == "failed", "the load fails")
     assert device.model("x").detail
     assert device.ready.device.free_bytes == free

@@ -250,7 +250,7 @@ class _Load:
             except StopIteration:
                 self._pieces = None
                 return
-            share = self._needs / max(1, self._arena.size)
+            share = min(self._needs, self._filled) / max(1, self._arena.size)
             self._percent = max(self._percent, LAID + int((TAKEN - LAID) * share))
             if time.monotonic() >= until:
                 return

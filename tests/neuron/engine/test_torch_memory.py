@@ -15,6 +15,7 @@ FIRST = 2
 
 
 @pytest.mark.system
+@pytest.mark.timeout(400)
 def test_fifty_lives_of_a_model_leave_nothing_behind(directory: Callable[[str], Path]) -> None:
     """Loaded, used, asleep, awake, used, unloaded: the process is as large in the end as it was after the first ones."""
     environment = os.environ | {"PYTHONPATH": str(SUPPORT), "OMP_NUM_THREADS": "1"}

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import gc
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -123,6 +125,24 @@ def test_streams_beside_a_load() -> None:
     engine._loader._rate = 0.0
     wake(engine, mid, figures)
     engine.close()
+    figures.write()
+
+
+def test_fifty_lives() -> None:
+    """Loaded, used, asleep, awake, used, unloaded: how the process has grown since it had done so three times."""
+    support = Path(__file__).parents[1] / "support"
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
+    told = subprocess.run(
+        [sys.executable, str(support / "cycles.py"), str(save(TINY, MODELS)), "50"],
+        env=environment | {"PYTHONPATH": str(support), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    sizes = [int(line) for line in told.stdout.split()]
+    figures = Figures("lives", ("torch", "transformers", "tokenizers", "llguidance"))
+    figures.add("resident_mib", sizes[2] / 2**20, "of the device's process, after three lives of tiny")
+    figures.add("growth_50", sizes[-1] / sizes[2], "after fifty, to after three")
     figures.write()
 
 

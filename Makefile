@@ -67,7 +67,8 @@ build/bench/peer/ready: constraints.txt | setup
 	touch $@
 
 bench-engine: setup build/bench/peer/ready
-	.venv/bin/python -m pytest -m bench -n 0 -s --timeout 1200 tests/bench/test_engine.py tests/bench/test_loading.py $(ARGS)
+	.venv/bin/python -m pytest -m bench -n 0 -s --timeout 1200 tests/bench/test_engine.py $(ARGS)
+	.venv/bin/python -m pytest -m bench -n 0 -s --timeout 1200 tests/bench/test_loading.py
 
 wheel: setup
 	.venv/bin/uv build --wheel --out-dir build/dist .

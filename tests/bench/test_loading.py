@@ -156,6 +156,9 @@ def wake(engine: TorchEngine, settings: ModelSettings, figures: Figures) -> None
         engine.step(time.monotonic())
         time.sleep(0.001)
     cold = load_s(engine, settings)
+    learnt = engine._serving[settings.id]._loaded.grammars._tokens
+    if learnt is not None:
+        learnt.result()  # what is prepared after a load has nothing to do with waking
     engine.sleep(settings.id, time.monotonic())
     alone(engine)
     awake = load_s(engine, settings)

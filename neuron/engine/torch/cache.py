@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 
 import torch
 
+from cortex.neuron.engine.torch.numbered import Numbered
+
 FIRST = 256
 """Positions of a new slot."""
 COARSE = 2048
@@ -89,7 +91,7 @@ def capacities(context: int) -> tuple[int, ...]:
     return (*found, context)
 
 
-class SlotCache:
+class SlotCache(Numbered):
     """`slots` slots of at most `context` positions each, which never take more than `limit` bytes together."""
 
     can_be_cut = True
@@ -107,22 +109,17 @@ class SlotCache:
         *,
         limit: int,
     ) -> None:
+        super().__init__(slots)
         self._layers = layers
         self._slot_count = slots
         self._capacities = capacities(context)
         self._dtype = dtype
         self._device = device
-        self._free = list(range(slots - 1, -1, -1))
         self._places: dict[int, Place] = {}
         self._slabs: dict[int, _Slab] = {}
         self.position_bytes = position_bytes(layers, dtype)
         self.limit = limit
         assert context * self.position_bytes <= limit, "one slot can always have the whole context"
-
-    @property
-    def free(self) -> int:
-        """How many slots nobody has."""
-        return len(self._free)
 
     @property
     def bytes(self) -> int:
@@ -142,16 +139,6 @@ class SlotCache:
         """How many positions a slot has; 0 while it has no memory."""
         place = self._places.get(slot)
         return 0 if place is None else place.capacity
-
-    def take(self) -> int:
-        """A free slot, with no memory yet."""
-        return self._free.pop()
-
-    def release(self, slot: int) -> None:
-        """Give a slot and its memory back."""
-        assert slot not in self._free, "a slot is released once"
-        self.drop(slot)
-        self._free.append(slot)
 
     def drop(self, slot: int) -> None:
         """Give a slot's memory back, and keep the slot."""

@@ -6,11 +6,11 @@ taken is given back at once, so that a model is never there twice. Knows no requ
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 
-from cortex.neuron.engine.torch.arena import Arena, Place, arrange
+from cortex.neuron.engine.torch.arena import Arena, arrange
 from cortex.neuron.engine.torch.linear import PackedLinear, packing
 
 PIECE = 2**24
@@ -38,16 +38,29 @@ def _onto_cpu(model: torch.nn.Module, arena: Arena, dtype: torch.dtype) -> Itera
 
 
 def _onto(model: torch.nn.Module, arena: Arena, device: torch.device) -> Iterator[int]:
+    def target(tensor: torch.Tensor) -> torch.Tensor:
+        return torch.empty_like(tensor, device=device, requires_grad=False)
+
+    for some in _replacing(model, target, arena.discard):
+        yield arena.end_of(some)
+
+
+def _replacing(
+    model: torch.nn.Module,
+    target: Callable[[torch.Tensor], torch.Tensor],
+    done: Callable[[torch.Tensor], None] = lambda _: None,
+) -> Iterator[torch.Tensor]:
+    """Copy each tensor of a model to its target, which takes its place; yields each piece before it is copied."""
     moved: dict[int, torch.Tensor] = {}
     for module in model.modules():
         for name, tensor in _owned(module):
             if id(tensor) not in moved:
-                target = torch.empty_like(tensor, device=device, requires_grad=False)
-                for some, place in _pieces(tensor.detach(), target):
-                    yield arena.end_of(some)
-                    place.copy_(some)
-                arena.discard(tensor)
-                moved[id(tensor)] = _like(tensor, target)
+                place = target(tensor)
+                for some, part in _pieces(tensor.detach(), place):
+                    yield some
+                    part.copy_(some)
+                done(tensor)
+                moved[id(tensor)] = _like(tensor, place)
             setattr(module, name, moved[id(tensor)])
 
 
@@ -74,25 +87,13 @@ def _pieces(source: torch.Tensor, target: torch.Tensor) -> Iterator[tuple[torch.
     yield from zip(source.split(rows), target.split(rows), strict=True)
 
 
-def lay_down(model: torch.nn.Module) -> tuple[Arena, Iterator[None]]:
+def lay_down(model: torch.nn.Module) -> tuple[Arena, Iterator[object]]:
     """Memory of the host for a model's weights, and what brings them there, a piece with each turn. Raises OSError."""
     tensors = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
     places = arrange(list(tensors.values()))
     arena = Arena.create(places[-1].end if places else 0)
-    return arena, _onto_host(model, arena, dict(zip(tensors, places, strict=True)))
-
-
-def _onto_host(model: torch.nn.Module, arena: Arena, places: dict[int, Place]) -> Iterator[None]:
-    laid: dict[int, torch.Tensor] = {}
-    for module in model.modules():
-        for name, tensor in _owned(module):
-            if id(tensor) not in laid:
-                target = arena.tensor(places[id(tensor)])
-                for some, place in _pieces(tensor.detach(), target):
-                    place.copy_(some)
-                    yield
-                laid[id(tensor)] = _like(tensor, target)
-            setattr(module, name, laid[id(tensor)])
+    where = dict(zip(tensors, places, strict=True))
+    return arena, _replacing(model, lambda tensor: arena.tensor(where[id(tensor)]))
 
 
 def taken(model: torch.nn.Module, arena: Arena | None) -> int:

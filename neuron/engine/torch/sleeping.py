@@ -36,7 +36,7 @@ class Sleeper:
     loaded: Loaded
     fingerprint: files.Fingerprint
     arena: Arena | None = None
-    pieces: Iterator[None] | None = None
+    pieces: Iterator[object] | None = None
     """What is still to be copied; None once it sleeps."""
 
 

@@ -13,6 +13,7 @@ import torch
 from cortex.neuron.engine.torch import scheduler
 from cortex.neuron.engine.torch.cache import NoRoomError
 from cortex.neuron.engine.torch.loader import Loaded
+from cortex.neuron.engine.torch.numbered import Numbered
 from cortex.neuron.engine.torch.plain import Plain, state_bytes
 from cortex.neuron.engine.torch.scheduler import Span
 
@@ -20,7 +21,7 @@ SINGLES = 16
 """Tokens that are read at a time of a prompt that can be continued by one token only: each is a step of its own."""
 
 
-class StateCache:
+class StateCache(Numbered):
     """`slots` places for states, which shall not take more than `limit` bytes together.
 
     A state grows by itself. What is reserved for it is only counted, as it was measured when the model was loaded.
@@ -30,17 +31,12 @@ class StateCache:
     """Whether the beginning of what was read is of use without the rest."""
 
     def __init__(self, plain: Plain, slots: int, *, limit: int) -> None:
-        self._free = list(range(slots - 1, -1, -1))
+        super().__init__(slots)
         self._held: dict[int, int] = {}
         self._states: dict[int, Any] = {}
         self.fixed_bytes = plain.fixed
         self.position_bytes = max(1, plain.each)
         self.limit = limit
-
-    @property
-    def free(self) -> int:
-        """How many slots nobody has."""
-        return len(self._free)
 
     @property
     def bytes(self) -> int:
@@ -59,16 +55,6 @@ class StateCache:
     def held(self, slot: int) -> int:
         """How many positions a slot has; 0 while it has no memory."""
         return self._held.get(slot, 0)
-
-    def take(self) -> int:
-        """A free slot, with no state yet."""
-        return self._free.pop()
-
-    def release(self, slot: int) -> None:
-        """Give a slot and its state back."""
-        assert slot not in self._free, "a slot is released once"
-        self.drop(slot)
-        self._free.append(slot)
 
     def drop(self, slot: int) -> None:
         """Give a slot's state back, and keep the slot."""

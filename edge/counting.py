@@ -5,20 +5,15 @@ from __future__ import annotations
 from cortex.edge.estimate import estimate
 from cortex.edge.events import Ticket
 from cortex.edge.link import Link
-from cortex.protocol.codec import WireError, encode_request
-from cortex.protocol.faults import Code, FaultError, fault
+from cortex.edge.submitting import encoded
+from cortex.protocol.faults import Code, FaultError
 from cortex.protocol.messages import Counted
 from cortex.protocol.request import Chat, Count
 
 
 async def count(link: Link, request: str, chat: Chat) -> Counted:
     """The tokens of `chat`, whose model is an id; `estimated` tells that nobody counted. Raises `FaultError`."""
-    try:
-        blob = encode_request(Count(chat=chat))
-    except WireError as error:
-        raise fault(
-            Code.REQUEST_TOO_LARGE, "The request is larger than 4 MiB; shorten its messages or tools."
-        ) from error
+    blob = encoded(Count(chat=chat), "shorten its messages or tools")
     ticket = Ticket(
         request=request, model=chat.model, attachments=(blob,), choices=0, operation="count", queue_ms=0
     )

@@ -21,10 +21,10 @@ from cortex.edge.events import Ticket
 from cortex.edge.link import Link
 from cortex.edge.metrics import Metrics, Record
 from cortex.edge.stream import Stream
+from cortex.edge.submitting import encoded, submit
 from cortex.edge.waiting import Waiting
-from cortex.protocol.codec import WireError, encode_request
 from cortex.protocol.deltas import Delta, Finish, Scores, ToolEnd
-from cortex.protocol.faults import Code, Fault, FaultError, fault
+from cortex.protocol.faults import Fault, FaultError
 from cortex.protocol.messages import Accepted, Finished, Loading, Queued
 from cortex.protocol.request import Chat
 
@@ -35,7 +35,6 @@ ASSUMED_OUTPUT = 1024
 """Tokens that a request is charged for at most before it is known how many it took."""
 BYTES_PER_TOKEN = 4
 DIGEST_BYTES = 16
-LEFT = Fault(code=Code.CANCELLED, message="The client has left.")
 
 
 class ChatResource:
@@ -56,12 +55,7 @@ class ChatResource:
         chat = structs.replace(
             parsed.chat, model=entry.id, sampling=with_defaults(parsed.chat.sampling, entry)
         )
-        stream = self._link.open(self._ticket(req, chat, body))
-        record = self._metrics.begin(stream.request, entry.id, req.uri_template or "")
-        req.context.record = record
-        gone = req.scope["cortex.gone"]
-        gone.then(stream.cancel)  # before anything else
-        gone.then(lambda: record.end(status_of(LEFT), fault=LEFT))
+        stream, record = submit(req, self._link, self._metrics, self._ticket(req, chat, body))
         try:
             await stream.verdict()
             if parsed.stream:
@@ -81,12 +75,7 @@ class ChatResource:
             raise
 
     def _ticket(self, req: falcon.asgi.Request, chat: Chat, body: bytes) -> Ticket:
-        try:
-            blob = encode_request(chat)
-        except WireError as error:
-            raise fault(
-                Code.REQUEST_TOO_LARGE, "The request is larger than 4 MiB; shorten its messages or tools."
-            ) from error
+        blob = encoded(chat, "shorten its messages or tools")
         principal = principal_of(req)
         limit = chat.sampling.max_tokens or ASSUMED_OUTPUT
         return Ticket(

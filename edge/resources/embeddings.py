@@ -13,9 +13,9 @@ from cortex.edge.errors import JSON_TYPE, internal, status_of
 from cortex.edge.events import Ticket
 from cortex.edge.link import Link
 from cortex.edge.metrics import Metrics
-from cortex.edge.resources.chat import BYTES_PER_TOKEN, LEFT, digest_of, principal_of, require_json
-from cortex.protocol.codec import WireError, encode_request
-from cortex.protocol.faults import Code, FaultError, fault
+from cortex.edge.resources.chat import BYTES_PER_TOKEN, digest_of, principal_of, require_json
+from cortex.edge.submitting import encoded, submit
+from cortex.protocol.faults import FaultError
 from cortex.protocol.messages import Finished
 from cortex.protocol.request import Embed
 
@@ -36,12 +36,7 @@ class EmbeddingsResource:
         entry = self._link.catalogue.find(parsed.embed.model)
         req.context.model = entry.id
         embed = structs.replace(parsed.embed, model=entry.id)
-        stream = self._link.open(self._ticket(req, embed, body))
-        record = self._metrics.begin(stream.request, entry.id, req.uri_template or "")
-        req.context.record = record
-        gone = req.scope["cortex.gone"]
-        gone.then(stream.cancel)  # before anything else
-        gone.then(lambda: record.end(status_of(LEFT), fault=LEFT))
+        stream, record = submit(req, self._link, self._metrics, self._ticket(req, embed, body))
         try:
             outcome = await stream.outcome()
             assert isinstance(outcome, Finished), "an embedding is no count"
@@ -61,12 +56,7 @@ class EmbeddingsResource:
         resp.data = b"".join(pieces)
 
     def _ticket(self, req: falcon.asgi.Request, embed: Embed, body: bytes) -> Ticket:
-        try:
-            blob = encode_request(embed)
-        except WireError as error:
-            raise fault(
-                Code.REQUEST_TOO_LARGE, "The request is larger than 4 MiB; send fewer texts at a time."
-            ) from error
+        blob = encoded(embed, "send fewer texts at a time")
         principal = principal_of(req)
         return Ticket(
             request=req.scope["cortex.request_id"],

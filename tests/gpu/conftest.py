@@ -34,14 +34,7 @@ def gpu(forked: TorchEngine) -> torch.device:
 @pytest.fixture(scope="session")
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """A checkpoint of a family, made once."""
-    made: dict[str, Path] = {}
-
-    def get(family: str) -> Path:
-        if family not in made:
-            made[family] = checkpoints.save(tmp_path_factory.mktemp(family), family)
-        return made[family]
-
-    return get
+    return checkpoints.shelf(tmp_path_factory.mktemp)
 
 
 @pytest.fixture

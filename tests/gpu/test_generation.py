@@ -1,17 +1,18 @@
 """What the engine generates on a GPU is what transformers' own `generate` gives there, whatever else runs beside it."""
 
-import random
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from driving import Drive, Heard
+from reference import generated as generated_after
+from reference import greedy, prompt
 from transformers import AutoModelForCausalLM
 
 from cortex.neuron.engine.torch.engine import TorchEngine
 from cortex.protocol.deltas import Score, Scores
-from cortex.protocol.request import Complete, Sampling
+from cortex.protocol.request import Complete
 
 pytestmark = pytest.mark.gpu
 
@@ -21,14 +22,8 @@ TOKENS = 24
 Started = Callable[..., TorchEngine]
 
 
-def prompt(length: int) -> tuple[int, ...]:
-    source = random.Random(length)
-    return tuple(source.randrange(8, 300) for _ in range(length))
-
-
 def asking(length: int, **more: object) -> Complete:
-    wanted = {"temperature": 0.0, "max_tokens": TOKENS, "ignore_eos": True} | more
-    return Complete(model="m", prompt=prompt(length), sampling=Sampling(**wanted))
+    return greedy(prompt(length), TOKENS, **more)
 
 
 @pytest.fixture(scope="module")
@@ -42,17 +37,7 @@ def model(gpu: torch.device, directory: Callable[[str], Path]) -> Callable[..., 
 
 
 def generated(model: torch.nn.Module, length: int) -> list[int]:
-    ids = torch.tensor([prompt(length)], device=model.device)
-    with torch.inference_mode():
-        row = model.generate(
-            ids,
-            attention_mask=torch.ones_like(ids),
-            max_new_tokens=TOKENS,
-            do_sample=False,
-            eos_token_id=None,
-            pad_token_id=0,
-        )
-    return row[0, length:].tolist()
+    return generated_after(model, prompt(length), TOKENS)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -175,3 +175,15 @@ def _plain(shape: dict[str, Any]) -> dict[str, Callable[[], PreTrainedModel]]:
             GptOssConfig(**shape, num_local_experts=4, num_experts_per_tok=2, sliding_window=24)
         ),
     }
+
+
+def shelf(mktemp: Callable[[str], Path]) -> Callable[[str], Path]:
+    """Answers where a family's checkpoint is, which is made when it is first asked for."""
+    made: dict[str, Path] = {}
+
+    def get(family: str) -> Path:
+        if family not in made:
+            made[family] = save(mktemp(family), family)
+        return made[family]
+
+    return get

@@ -1,6 +1,5 @@
 """What the torch engine generates: the same as transformers' own `generate`, whatever else runs beside it."""
 
-import random
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import pytest
 import torch
 from driving import Drive
 from msgspec import structs
+from reference import generated, greedy, prompt
 from transformers import AutoModelForCausalLM
 
 from cortex.protocol.request import Complete, Sampling
@@ -17,32 +17,13 @@ FAMILIES = ["qwen3", "llama", "mistral", "gemma", "moe", "wide"]
 RAGGED = (3, 41, 1, 17, 80, 29)
 
 
-def prompt(length: int) -> tuple[int, ...]:
-    source = random.Random(length)
-    return tuple(source.randrange(8, 300) for _ in range(length))
-
-
-def greedy(ids: tuple[int, ...], tokens: int = 24, **more: object) -> Complete:
-    wanted = {"temperature": 0.0, "max_tokens": tokens, "ignore_eos": True} | more
-    return Complete(model="m", prompt=ids, sampling=Sampling(**wanted))
-
-
 @pytest.fixture(scope="module")
 def reference(directory: Callable[[str], Path]) -> Callable[..., list[int]]:
     models = {}
 
     def generate(ids: tuple[int, ...], tokens: int = 24, family: str = "qwen3") -> list[int]:
         model = models.setdefault(family, AutoModelForCausalLM.from_pretrained(directory(family)))
-        with torch.inference_mode():
-            row = model.generate(
-                torch.tensor([ids]),
-                attention_mask=torch.ones(1, len(ids), dtype=torch.long),
-                max_new_tokens=tokens,
-                do_sample=False,
-                eos_token_id=None,
-                pad_token_id=0,
-            )
-        return row[0, len(ids) :].tolist()
+        return generated(model, ids, tokens)
 
     return generate
 

@@ -2,7 +2,6 @@
 
 import gc
 import json
-import random
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -12,13 +11,15 @@ import pytest
 import torch
 from checkpoints import PLAIN
 from driving import Drive
+from reference import generated, prompt
+from reference import greedy as likeliest
 from transformers import AutoModelForCausalLM
 
 from cortex.neuron.engine.torch import sizes
 from cortex.neuron.engine.torch.plain import PlainUnsupportedError, examine, state_bytes, tensors
 from cortex.neuron.engine.torch.states import PlainRunner
 from cortex.protocol.faults import Code, FaultError
-from cortex.protocol.request import Complete, Embed, Sampling
+from cortex.protocol.request import Complete, Embed
 
 Driving = Callable[..., Drive]
 RAGGED = (3, 41, 1, 60, 18)
@@ -26,14 +27,8 @@ SINGLE = ("falcon_mamba", "jamba")
 """What these have read can only be continued by one token."""
 
 
-def prompt(length: int) -> tuple[int, ...]:
-    source = random.Random(length)
-    return tuple(source.randrange(8, 300) for _ in range(length))
-
-
 def greedy(ids: tuple[int, ...], tokens: int = 12, **more: object) -> Complete:
-    wanted = {"temperature": 0.0, "max_tokens": tokens, "ignore_eos": True} | more
-    return Complete(model="m", prompt=ids, sampling=Sampling(**wanted))
+    return likeliest(ids, tokens, **more)
 
 
 @pytest.fixture(scope="module")
@@ -43,16 +38,7 @@ def reference(directory: Callable[[str], Path]) -> Callable[..., list[int]]:
     def generate(family: str, ids: tuple[int, ...], tokens: int = 12) -> list[int]:
         if (family, ids, tokens) not in known:
             model = models.setdefault(family, AutoModelForCausalLM.from_pretrained(directory(family)))
-            with torch.inference_mode():
-                row = model.generate(
-                    torch.tensor([ids]),
-                    attention_mask=torch.ones(1, len(ids), dtype=torch.long),
-                    max_new_tokens=tokens,
-                    do_sample=False,
-                    eos_token_id=None,
-                    pad_token_id=0,
-                )
-            known[family, ids, tokens] = row[0, len(ids) :].tolist()
+            known[family, ids, tokens] = generated(model, ids, tokens)
         return known[family, ids, tokens]
 
     return generate

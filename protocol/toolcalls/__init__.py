@@ -6,32 +6,39 @@ the stream is cut into chunks never changes what it says.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from cortex.protocol.request import ToolSpec
 from cortex.protocol.toolcalls.base import Parser
-from cortex.protocol.toolcalls.hermes import HermesParser
+from cortex.protocol.toolcalls.families import FAMILIES
+from cortex.protocol.toolcalls.naming import infer_tool_name, try_repair_missing_name
+from cortex.protocol.toolcalls.offer import Offer
 from cortex.protocol.toolcalls.plain import PlainParser
+from cortex.protocol.toolcalls.reading import MarkedParser
+from cortex.protocol.toolcalls.repairing import repair, sweep_malformed
+from cortex.protocol.toolcalls.steps import ALL, Step
 
-FAMILIES = ("hermes", "plain")
+__all__ = ["infer_tool_name", "parser_for", "repair", "sweep_malformed", "try_repair_missing_name"]
+
+PLAIN = "plain"
 
 
 def parser_for(
     family: str,
-    tools: tuple[ToolSpec, ...],
+    tools: Iterable[ToolSpec],
     *,
     reasoning_open: bool = False,
-    call_id: Callable[[int], str],
+    call_id: Callable[[int], str] = "call_{}".format,
+    steps: frozenset[Step] = ALL,
 ) -> Parser:
     """Make the parser of one choice. `reasoning_open`: the prompt itself ended in the opening reasoning marker.
 
-    `call_id` gives the id of the call with this index. Without tools on offer nothing is read as a call.
+    `call_id` gives the id of the call with this index; `steps` are the repairs that may be made. Without tools on offer
+    nothing is read as a call.
     """
-    match family:
-        case "hermes":
-            offered = frozenset(tool.name for tool in tools)
-            return HermesParser(offered, reasoning_open=reasoning_open, call_id=call_id)
-        case "plain":
-            return PlainParser()
-        case _:
-            raise ValueError(f"unknown tool-call family {family!r}; known: {', '.join(FAMILIES)}")
+    if family == PLAIN:
+        return PlainParser()
+    found = FAMILIES.get(family)
+    if found is None:
+        raise ValueError(f"unknown tool-call family {family!r}; known: {', '.join([*FAMILIES, PLAIN])}")
+    return MarkedParser(found, Offer(tools, steps), reasoning_open=reasoning_open, call_id=call_id)

@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import Protocol
 
 from cortex.protocol.deltas import Piece, ReasoningPiece, TextPiece, ToolArguments
+from cortex.protocol.toolcalls.steps import Note
 
 
 class Parser(Protocol):
@@ -23,8 +24,15 @@ class Parser(Protocol):
     def push(self, text: str) -> list[Piece]:
         """Read a chunk; answer what is certain now."""
 
-    def finish(self) -> list[Piece]:
-        """The text has ended: answer whatever was held back. Called once, last."""
+    @property
+    def notes(self) -> list[Note]:
+        """What was repaired, and what looked like a call and was none, so far."""
+
+    def finish(self, *, cut: bool = False) -> list[Piece]:
+        """The text has ended: answer whatever was held back. Called once, last.
+
+        `cut`: it ended by a limit, a stop string or a cancel. What is incomplete then stays incomplete.
+        """
 
 
 def merged(pieces: Iterable[Piece]) -> list[Piece]:

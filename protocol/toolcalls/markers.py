@@ -39,3 +39,9 @@ def past(text: str, start: int, skipped: str) -> int:
     while position < len(text) and text[position] in skipped:
         position += 1
     return position
+
+
+def could_be(markers: tuple[str, ...], text: str, start: int) -> bool:
+    """Whether what follows, all there is yet, begins one of the markers."""
+    rest = text[start : start + 64]
+    return any(len(rest) < len(marker) and marker.startswith(rest) for marker in markers)

@@ -57,7 +57,7 @@ def test_text_passes_as_it_is(text: str, pieces: list[Piece]) -> None:
         ("Hi</think>", [TextPiece("Hi</think>")]),
         ("<think>a</think>b</think>", [ReasoningPiece("a"), TextPiece("b</think>")]),
         ("<think>a</think>\n<think>b</think>", [ReasoningPiece("ab")]),
-        (f"<think>{call(ADD)}</think>x", [ReasoningPiece(call(ADD)), TextPiece("x")]),
+        (f"<think>{call('{}')}</think>x", [ReasoningPiece(call("{}")), TextPiece("x")]),
     ],
 )
 def test_reasoning_is_split_from_text(text: str, pieces: list[Piece]) -> None:
@@ -139,9 +139,7 @@ def test_calls_are_recognized(text: str, pieces: list[Piece]) -> None:
         call("  \n "),
         call("[]"),
         call("add(1)"),
-        call("{'name': 'add'}"),
         call('{"name": "add" "arguments": {}}'),
-        call('{"name": "add", }'),
         call('{, "name": "add"}'),
         call('{"name" "add"}'),
         call("{}"),
@@ -160,7 +158,6 @@ def test_calls_are_recognized(text: str, pieces: list[Piece]) -> None:
         call('{"name": "add", "arguments": nul}'),
         call('{"name": "add", "arguments": "\\x"}'),
         call('{"name": "add", "arguments": "\\u12g4"}'),
-        call('{"name": "add\n", "arguments": {}}'),
         call('{"n\\u006": "add"}'),
         call('{"n\\u": "add"}'),
         " \n" + call("oops") + " \n",
@@ -195,14 +192,14 @@ def test_a_real_call_after_a_false_start_is_found() -> None:
     ("body", "left"),
     [
         ('{"name":"add","arguments":{"a": 1', '{"a": 1'),
-        ('{"name":"add","arguments":{"a": 1}', '{"a": 1}'),
+        ('{"name":"add","arguments":{"a": 1},', '{"a": 1}'),
         ('{"name":"add","arguments":{"a": 1}]', '{"a": 1}'),
         ('{"name":"add","arguments":{"a": tru!', '{"a": tru'),
         ('{"name":"add","arguments":{"a": 01', '{"a": 0'),
         ('{"name":"add","arguments":{"a": [1}', '{"a": [1'),
-        ('{"name":"add","arguments":{"a": 1,}', '{"a": 1,'),
+        ('{"name":"add","arguments":{"a": 1,,', '{"a": 1,'),
         ('{"name":"add","arguments":{a', "{"),
-        ('{"name":"add","arguments":{"a": "\n"}}', '{"a": "'),
+        ('{"name":"add","arguments":{"a": "\\\n"}}', '{"a": "'),
         ('{"name":"add","arguments":{"a": 1},"arguments":{"b":2}}', '{"a": 1}'),
         ('{"name":"add","arguments":{"a": 1},"name":"add"}', '{"a": 1}'),
         ('{"name":"add","arguments":{"a":' + "[" * 300, '{"a":' + "[" * 255),
@@ -275,5 +272,5 @@ def test_plain_is_all_text() -> None:
 
 def test_an_unknown_family_is_refused() -> None:
     """The error names the families there are."""
-    with pytest.raises(ValueError, match="unknown tool-call family 'hermès'; known: hermes, plain"):
+    with pytest.raises(ValueError, match="unknown tool-call family 'hermès'; known: hermes, .*plain"):
         parser_for("hermès", (), call_id=call_id)

@@ -1,0 +1,170 @@
+"""How one call is written between its markers: what every reader of a body offers, and two that delegate.
+
+A reader knows neither markers nor indices. It says where the body ends, what of the arguments may leave, and whether
+the whole is a call of a tool on offer; how its text is cut into chunks never matters.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Protocol
+
+from cortex.protocol.toolcalls.json_stream import JsonScanner, Status
+from cortex.protocol.toolcalls.markers import WHITESPACE, past
+from cortex.protocol.toolcalls.offer import Offer
+from cortex.protocol.toolcalls.steps import Repair, Step, repaired
+
+LONGEST_HEAD = 256
+"""Characters before a call's arguments."""
+
+
+class Body(Protocol):
+    """One call under way."""
+
+    status: Status
+    """OPEN until it is whole (DONE) or a character was met that cannot belong to it (BAD)."""
+    name: str | None
+    """The tool's name as it was offered, once it is known."""
+    begun: bool
+    """Whether it looked like a call at least at its beginning."""
+    repairs: list[Repair]
+
+    def feed(self, text: str, start: int) -> int:
+        """Consume what belongs to it; answers the position behind that, or of the character refused."""
+
+    def take(self) -> str:
+        """The next stretch of the arguments that may leave: all of them joined are a prefix of one JSON object."""
+
+    def close(self, *, delimited: bool) -> None:
+        """Nothing more of it comes, for a marker follows (`delimited`) or the text is at its end: it is DONE or BAD.
+
+        A body that met a marker is BAD already and may become DONE all the same.
+        """
+
+
+BodyMaker = Callable[[Offer], Body]
+
+
+class Sniffing:
+    """A body whose first character tells how it is written."""
+
+    def __init__(self, offer: Offer, kinds: dict[str, BodyMaker], *, skip: str = "") -> None:
+        """`kinds`: first characters → reader; "" is for all others. `skip` may come before, once."""
+        self.status = Status.OPEN
+        self._offer = offer
+        self._kinds = kinds
+        self._skip = skip
+        self._body: Body | None = None
+
+    @property
+    def name(self) -> str | None:
+        return self._body.name if self._body else None
+
+    @property
+    def begun(self) -> bool:
+        return self._body is not None and self._body.begun
+
+    @property
+    def repairs(self) -> list[Repair]:
+        return self._body.repairs if self._body else []
+
+    @property
+    def id(self) -> str:
+        return getattr(self._body, "id", "")
+
+    def feed(self, text: str, start: int) -> int:
+        if self._body is None:
+            start = past(text, start, WHITESPACE)
+            if self._skip and text.startswith(self._skip, start):
+                start = past(text, start + len(self._skip), WHITESPACE)
+                self._skip = ""
+            if start == len(text):
+                return start
+            maker = next(
+                (make for chars, make in self._kinds.items() if chars and text[start] in chars), None
+            )
+            maker = maker or self._kinds.get("")
+            if maker is None:
+                self.status = Status.BAD
+                return start
+            self._body = maker(self._offer)
+        end = self._body.feed(text, start)
+        self.status = self._body.status
+        return end
+
+    def take(self) -> str:
+        return self._body.take() if self._body else ""
+
+    def close(self, *, delimited: bool) -> None:
+        if self._body is None:
+            self.status = Status.BAD
+            return
+        self._body.close(delimited=delimited)
+        self.status = self._body.status
+
+
+class Headed:
+    """A head that names the tool, then its arguments as one JSON object; `id` if the head gives one."""
+
+    def __init__(self, offer: Offer, head: re.Pattern[str]) -> None:
+        """`head` must match all before the arguments, with a group `name` and maybe a group `id`."""
+        self.status = Status.OPEN
+        self.name: str | None = None
+        self.begun = False
+        self.repairs: list[Repair] = []
+        self.id = ""
+        self._offer = offer
+        self._head = head
+        self._before = ""
+        self._ready = ""
+        self._scanner: JsonScanner | None = None
+
+    def feed(self, text: str, start: int) -> int:
+        if self.status is not Status.OPEN:
+            return start
+        if self._scanner is None:
+            brace = text.find("{", start, start + LONGEST_HEAD)
+            end = len(text) if brace < 0 else brace
+            self._before += text[start : min(end, start + LONGEST_HEAD)]
+            if len(self._before) >= LONGEST_HEAD or (brace >= 0 and not self._named()):
+                self.status = Status.BAD
+                return end
+            if brace < 0:
+                return end
+            start = brace
+            self._scanner = JsonScanner(self._offer.steps)
+        end = self._scanner.feed(text, start)
+        self.status = self._scanner.status
+        if self.status is not Status.OPEN:
+            self.repairs += self._scanner.repairs
+        return end
+
+    def take(self) -> str:
+        stretch, self._ready = self._ready, ""
+        return self._scanner.take() if self._scanner is not None else stretch
+
+    def close(self, *, delimited: bool) -> None:
+        if self._scanner is not None:
+            noted = len(self._scanner.repairs)
+            self._scanner.close(delimited=delimited)
+            self.repairs += self._scanner.repairs[noted:]
+            self.status = self._scanner.status
+        elif self.status is Status.OPEN and self._named():
+            self._ready = "{}"
+            self.status = Status.DONE
+        else:
+            self.status = Status.BAD
+
+    def _named(self) -> bool:
+        """Whether what came before the arguments is a head that names a tool on offer."""
+        found = self._head.fullmatch(self._before)
+        if found is None:
+            return False
+        written = found["name"].strip()
+        self.begun = True
+        self.name = self._offer.resolve(written)
+        if self.name is not None and self.name != written:
+            self.repairs.append(repaired(Step.NAME, written, self.name))
+        self.id = found.groupdict().get("id") or ""
+        return self.name is not None

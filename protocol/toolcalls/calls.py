@@ -1,0 +1,213 @@
+"""The calls of one choice, one after the other: what of each may leave, whether it counts, and where it ends.
+
+It is told where a call begins and answers how it goes on (`Outcome`); what becomes of text outside calls is not its
+concern.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from cortex.protocol.deltas import Piece, ToolArguments, ToolEnd, ToolStart
+from cortex.protocol.toolcalls.bodies import Body
+from cortex.protocol.toolcalls.family import Form
+from cortex.protocol.toolcalls.json_stream import Status
+from cortex.protocol.toolcalls.markers import WHITESPACE, Markers, could_be, past
+from cortex.protocol.toolcalls.offer import Offer
+from cortex.protocol.toolcalls.schemas import parsed
+from cortex.protocol.toolcalls.steps import Malformed, Note, Step, repaired
+
+EXTRA = re.compile(r"}{1,8}[ \t\r\n]{0,32}")
+"""Closers too many behind a call."""
+
+
+class Outcome(Enum):
+    """How a call stands after what was read of it."""
+
+    OPEN = auto()
+    UNDECIDED = auto()
+    """The rest of the text may be the beginning of a marker: it is to be shown again, with more behind it."""
+    DONE = auto()
+    REFUSED = auto()
+    """It is none: `refused` is its text."""
+    BROKEN = auto()
+    """It breaks after a part of it has left."""
+
+
+@dataclass
+class Call:
+    """The call under way."""
+
+    form: Form
+    body: Body
+    drafted: bool
+    """Whether it stands inside reasoning."""
+    whole: bool
+    """Whether it leaves in one piece, at its end."""
+    raw: list[str]
+    """All of it as it came, while nothing of it has left."""
+    pending: list[str] = field(default_factory=list)
+    """Arguments that have not left."""
+    left: bool = False
+    closed: bool = False
+
+
+class Calls:
+    """Those of one choice; `index` counts them."""
+
+    def __init__(self, offer: Offer, call_id: Callable[[int], str]) -> None:
+        self.index = 0
+        self.notes: list[Note] = []
+        self.refused = ""
+        self._offer = offer
+        self._call_id = call_id
+        self._call: Call | None = None
+        self._early: list[tuple[str, str]] = []
+        """Calls made inside reasoning that have not come again behind it."""
+
+    @property
+    def call(self) -> Call:
+        """The one under way."""
+        assert self._call is not None, "no call is under way"
+        return self._call
+
+    def begin(self, form: Form, raw: list[str], opener: str = "", *, drafted: bool = False) -> None:
+        """A call begins; `raw` is what has been read of it, with what leads up to it."""
+        body = form.body(self._offer)
+        if form.inclusive:
+            body.feed(opener, 0)
+        self._call = Call(form, body, drafted, form.wary or drafted or bool(self._early), raw)
+
+    def read(
+        self, text: str, position: int, out: list[Piece], limit: Markers | None, end_of_draft: str = ""
+    ) -> tuple[Outcome, int]:
+        """Read on; answers where it stopped. A draft goes no further than `limit`, its reasoning's end or the next one."""
+        call, body = self.call, self.call.body
+        stop = limit.find(text, position).begin if limit is not None else len(text)
+        end = body.feed(text if stop == len(text) else text[:stop], position)
+        self._collect(text[position:end], out)
+        if body.status is Status.BAD or (body.status is Status.OPEN and end < len(text)):
+            delimiters = (*call.form.delimiters, end_of_draft) if end_of_draft else call.form.delimiters
+            if text.startswith(delimiters, end):
+                body.close(delimited=True)
+                self._collect("", out)
+            elif could_be(delimiters, text, end):
+                return Outcome.UNDECIDED, end
+        if body.status is Status.OPEN:
+            return Outcome.OPEN, end
+        return self._judge(out), end
+
+    def finish(self, out: list[Piece], *, cut: bool) -> Outcome:
+        """The text ends inside the call."""
+        if self.call.body.status is Status.OPEN and not cut:
+            self.call.body.close(delimited=False)
+            self._collect("", out)
+        return self._judge(out)
+
+    def closing(self, text: str, position: int) -> tuple[Outcome, int]:
+        """Read what stands behind a call's body. OPEN: more of it may come, or the next call of the block has begun."""
+        call = self.call
+        start = past(text, position, WHITESPACE)
+        for closer in call.form.closes:
+            if text.startswith(closer, start):
+                call.closed = True
+                return Outcome.OPEN, start + len(closer)
+        if call.closed:
+            if could_be(call.form.closes, text, start):
+                return Outcome.UNDECIDED, start
+            return Outcome.DONE, start
+        for separator in call.form.separators:
+            if text.startswith(separator, start):
+                end = start + len(separator)
+                self.begin(call.form, [text[position:end]], drafted=call.drafted)
+                return Outcome.OPEN, end
+        if could_be((*call.form.closes, *call.form.separators), text, start):
+            return Outcome.UNDECIDED, start
+        return self._extra(text, start)
+
+    def _extra(self, text: str, start: int) -> tuple[Outcome, int]:
+        """Closers too many are dropped if the call's own closer follows them."""
+        found = EXTRA.match(text, start)
+        if found is None or Step.BRACES not in self._offer.steps:
+            return Outcome.DONE, start
+        delimiters = self.call.form.delimiters
+        if text.startswith(delimiters, found.end()):
+            self.notes.append(repaired(Step.BRACES, found[0], ""))
+            return Outcome.OPEN, found.end()
+        if found.end() == len(text) or could_be(delimiters, text, found.end()):
+            return Outcome.UNDECIDED, start
+        return Outcome.DONE, start
+
+    def is_extra(self, text: str) -> bool:
+        """Whether this, with which the reply ends behind a call, is only closers too many; they are dropped then."""
+        if Step.BRACES not in self._offer.steps or not EXTRA.fullmatch(text):
+            return False
+        self.notes.append(repaired(Step.BRACES, text, ""))
+        return True
+
+    def _collect(self, read: str, out: list[Piece]) -> None:
+        """Take what the body has for the client after it has read this."""
+        call = self.call
+        stretch = call.body.take()
+        if not call.left:
+            call.raw.append(read)
+        if not stretch:
+            return
+        if call.whole or call.body.name is None:
+            call.pending.append(stretch)
+        else:
+            self._leave(stretch, out)
+
+    def _leave(self, arguments: str, out: list[Piece]) -> None:
+        call = self.call
+        if not call.left:
+            assert call.body.name is not None, "a call leaves only with its name"
+            id_ = getattr(call.body, "id", "") or self._call_id(self.index)
+            out.append(ToolStart(self.index, id_, call.body.name))
+            arguments = "".join(call.pending) + arguments
+            call.left = True
+            call.raw.clear()
+            call.pending.clear()
+        out.append(ToolArguments(self.index, arguments))
+
+    def _judge(self, out: list[Piece]) -> Outcome:
+        """The body has ended: it is a call, or it is none."""
+        call = self.call
+        if call.body.status is not Status.DONE:
+            return self._refuse("its body is not that of one call")
+        if call.whole:
+            text = "".join(call.pending)
+            name, arguments = call.body.name, parsed(text)
+            if name is None or ((call.drafted or call.form.wary) and not self._offer.fits(name, arguments)):
+                return self._refuse("its arguments do not fit its tool")
+            if self._is_new(call, (name, json.dumps(arguments, sort_keys=True))):
+                call.pending.clear()
+                self._leave(text, out)
+        if call.left:
+            out.append(ToolEnd(self.index))
+            self.index += 1
+        self.notes += call.body.repairs
+        return Outcome.DONE
+
+    def _is_new(self, call: Call, key: tuple[str, str]) -> bool:
+        """Whether this call has not been made inside the reasoning already."""
+        if call.drafted:
+            self._early.append(key)
+        elif key in self._early:
+            self._early.remove(key)
+            return False
+        return True
+
+    def _refuse(self, why: str) -> Outcome:
+        call = self.call
+        if call.left:
+            self.refused = f"tool call {self.index}: {why}"
+            return Outcome.BROKEN
+        self.refused = "".join(call.raw)
+        if call.body.begun:
+            self.notes.append(Malformed(self.refused, why))
+        return Outcome.REFUSED

@@ -272,5 +272,5 @@ def test_plain_is_all_text() -> None:
 
 def test_an_unknown_family_is_refused() -> None:
     """The error names the families there are."""
-    with pytest.raises(ValueError, match="unknown tool-call family 'hermès'; known: hermes, .*plain"):
+    with pytest.raises(ValueError, match=r"unknown tool-call family 'hermès'; known: hermes, .*plain"):
         parser_for("hermès", (), call_id=call_id)

@@ -228,7 +228,9 @@ def strings_of(thing: object, seen: set[int]) -> int:
     for part in vars(thing).values():
         if isinstance(part, str):
             longest = max(longest, len(part))
-        elif type(part).__module__.startswith("cortex.") and hasattr(part, "__dict__") and id(part) not in seen:
+        elif (
+            type(part).__module__.startswith("cortex.") and hasattr(part, "__dict__") and id(part) not in seen
+        ):
             seen.add(id(part))
             longest = max(longest, strings_of(part, seen))
     return longest

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from cortex.protocol.toolcalls.json_stream import JsonScanner, Status
-from cortex.protocol.toolcalls.markers import WHITESPACE, past
+from cortex.protocol.toolcalls.markers import WHITESPACE, could_be, past
 from cortex.protocol.toolcalls.offer import Offer
 from cortex.protocol.toolcalls.steps import Repair, Step, repaired
 
@@ -31,7 +31,10 @@ class Body(Protocol):
     repairs: list[Repair]
 
     def feed(self, text: str, start: int) -> int:
-        """Consume what belongs to it; answers the position behind that, or of the character refused."""
+        """Consume what belongs to it; answers the position behind that, or of the character refused.
+
+        What it leaves while it is OPEN, a few characters at the end, is shown again with more behind it.
+        """
 
     def take(self) -> str:
         """The next stretch of the arguments that may leave: all of them joined are a prefix of one JSON object."""
@@ -76,9 +79,12 @@ class Sniffing:
     def feed(self, text: str, start: int) -> int:
         if self._body is None:
             start = past(text, start, WHITESPACE)
-            if self._skip and text.startswith(self._skip, start):
-                start = past(text, start + len(self._skip), WHITESPACE)
-                self._skip = ""
+            if self._skip:
+                if could_be((self._skip,), text, start):
+                    return start
+                if text.startswith(self._skip, start):
+                    start = past(text, start + len(self._skip), WHITESPACE)
+                    self._skip = ""
             if start == len(text):
                 return start
             maker = next(
@@ -124,13 +130,13 @@ class Headed:
         if self.status is not Status.OPEN:
             return start
         if self._scanner is None:
-            brace = text.find("{", start, start + LONGEST_HEAD)
-            end = len(text) if brace < 0 else brace
-            self._before += text[start : min(end, start + LONGEST_HEAD)]
-            if len(self._before) >= LONGEST_HEAD or (brace >= 0 and not self._named()):
+            limit = min(len(text), start + LONGEST_HEAD - len(self._before))
+            brace = text.find("{", start, limit)
+            end = limit if brace < 0 else brace
+            self._before += text[start:end]
+            if len(self._before) == LONGEST_HEAD or (brace >= 0 and not self._named()):
                 self.status = Status.BAD
-                return end
-            if brace < 0:
+            if brace < 0 or self.status is Status.BAD:
                 return end
             start = brace
             self._scanner = JsonScanner(self._offer.steps)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -66,7 +67,7 @@ class Calls:
         self._offer = offer
         self._call_id = call_id
         self._call: Call | None = None
-        self._early: list[tuple[str, str]] = []
+        self._early: Counter[tuple[str, str]] = Counter()
         """Calls made inside reasoning that have not come again behind it."""
 
     @property
@@ -87,12 +88,20 @@ class Calls:
     ) -> tuple[Outcome, int]:
         """Read on; answers where it stopped. A draft goes no further than `limit`, its reasoning's end or the next one."""
         call, body = self.call, self.call.body
-        stop = limit.find(text, position).begin if limit is not None else len(text)
-        end = body.feed(text if stop == len(text) else text[:stop], position)
+        limited = False
+        if limit is None:
+            end = body.feed(text, position)
+        else:
+            stop, _, marker = limit.find(text, position)
+            limited = bool(marker)
+            end = position + body.feed(text[position:stop], 0)
         self._collect(text[position:end], out)
-        if body.status is Status.BAD or (body.status is Status.OPEN and end < len(text)):
+        unread = body.status is Status.OPEN and end < len(text)
+        if unread and not limited:
+            return Outcome.UNDECIDED, end
+        if unread or body.status is Status.BAD:
             delimiters = (*call.form.delimiters, end_of_draft) if end_of_draft else call.form.delimiters
-            if text.startswith(delimiters, end):
+            if unread or text.startswith(delimiters, end):
                 body.close(delimited=True)
                 self._collect("", out)
             elif could_be(delimiters, text, end):
@@ -196,9 +205,12 @@ class Calls:
     def _is_new(self, call: Call, key: tuple[str, str]) -> bool:
         """Whether this call has not been made inside the reasoning already."""
         if call.drafted:
-            self._early.append(key)
+            self._early[key] += 1
         elif key in self._early:
-            self._early.remove(key)
+            if self._early[key] == 1:
+                del self._early[key]
+            else:
+                self._early[key] -= 1
             return False
         return True
 

@@ -47,6 +47,8 @@ class Profile(Struct, frozen=True, kw_only=True):
     hosts, or devices as HOST/KIND-INDEX, that may hold it; empty: any. `pinned` keeps it: once placed it is never
     evicted, and it is placed without being asked for. Durations are in seconds: `ttl` of idleness after which it is
     unloaded (0: never), `min_residency` for which it stays whatever is wanted, `load_deadline` for one load.
+    `tool_calls` names the family of formats in which it writes calls, where its chat template does not tell rightly;
+    with `repairs = false` calls that are almost right are left as they came.
     """
 
     id: Name
@@ -69,6 +71,8 @@ class Profile(Struct, frozen=True, kw_only=True):
     cost: Cost | None = None
     sampling: Sampling = Sampling()
     aliases: tuple[str, ...] = ()
+    tool_calls: str = ""
+    repairs: bool | None = None
 
     @property
     def footprint_bytes(self) -> int:

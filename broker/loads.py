@@ -379,4 +379,6 @@ def load_spec(plan: Plan, profile: Profile, *, pinned: bool) -> m.LoadSpec:
         slots=profile.slots,
         context=profile.limit.context,
         pinned=pinned or profile.pinned,
+        tool_calls=profile.tool_calls,
+        repairs=profile.repairs,
     )

@@ -28,6 +28,7 @@ from cortex.broker.waiting import Key
 from cortex.protocol import liveness
 from cortex.protocol import messages as m
 from cortex.protocol.faults import Code, Fault
+from cortex.protocol.toolcalls.steps import MALFORMED
 from cortex.protocol.values import Model
 
 UNHEARD = liveness.EXPIRY
@@ -39,6 +40,7 @@ WELCOME = m.Registered(interval_ms=int(liveness.INTERVAL * 1000))
 LOST = Fault(code=Code.NEURON_LOST, message="The neuron that served this request is gone; try again.")
 FRAME_LOST = Fault(code=Code.NEURON_LOST, message="The answer was lost with a connection; try again.")
 STALLED = Fault(code=Code.STALLED, message="The device that served this request stopped making progress.")
+UNREADABLE = "{} of its tool calls could not be read and went out as text, in request {}"
 NO_ROOM = frozenset({Code.BUSY, Code.DRAINING})
 """Refusals that say: not now, or not here."""
 
@@ -228,6 +230,10 @@ class NeuronSide:
                     self._state.prefixes.correct(request.model, neuron.route, request.submit.blocks, share)
         if isinstance(message, m.Finished) and not message.cancelled:
             self._view.usage.served(request.model, now - request.sent)
+            if count := message.calls.get(MALFORMED):
+                self._state.decisions.note(
+                    now, "malformed", request.model, UNREADABLE.format(count, message.request)
+                )
         self._requests.end(request, message, now, event.payload)
         if not neuron.load[request.model] and len(self._requests.waiting):
             self._serving.serve_all(now)  # it may be a victim now

@@ -14,6 +14,7 @@ from typing import Any
 from cortex.broker.catalogue import Profile
 from cortex.protocol.kit.settings import Document
 from cortex.protocol.kit.toml_lines import Path as TomlPath
+from cortex.protocol.toolcalls import KNOWN
 
 CANDLE = "candle"
 ENGINES = ("torch", "sim")
@@ -105,6 +106,10 @@ def _wrong_with(profile: Profile) -> tuple[str, str] | None:
         close = difflib.get_close_matches(profile.engine, ENGINES, n=1)
         hint = f"write {close[0]}" if close else f"write {' or '.join(ENGINES)}"
         return "engine", f"{profile.engine!r} is no engine; {hint}, or leave it out for the neuron's own"
+    if profile.tool_calls and profile.tool_calls not in KNOWN:
+        close = difflib.get_close_matches(profile.tool_calls, KNOWN, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(KNOWN)}"
+        return "tool_calls", f"{profile.tool_calls!r} is no family of tool calls; {hint}"
     if profile.replicas.min > profile.replicas.max:
         return "replicas.min", f"is {profile.replicas.min}, more than replicas.max, {profile.replicas.max}"
     if profile.min_devices > 1 and not profile.vram_mb:

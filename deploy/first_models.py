@@ -35,6 +35,8 @@ limit = { output = 1024 }           # tokens of an answer at most: a model as sm
 # capabilities = ["text", "tools"]    # told to clients until a neuron reports
 # cost = { input = 0.5, output = 2.0, cache_read = 0.05, cache_write = 0.5 }     # US dollars per million tokens
 # sampling = { temperature = 0.7, top_p = 0.95, top_k = 20, max_tokens = 4096 }  # where a request is silent
+# tool_calls = "hermes"               # formats in which it writes calls; without it: as its chat template tells
+# repairs = true                      # mend calls that are almost right; without it: as neuron.toml says
 # aliases = ["example", "example-*"]  # other names; * stands for anything
 #
 # [aliases]                           # the same, in one place: name = id

@@ -7,12 +7,14 @@ that a client could choose would be a way to fill memory.
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from time import monotonic
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from cortex.protocol.faults import Code, Fault
+from cortex.protocol.toolcalls.steps import MADE, MALFORMED, Step
 from cortex.protocol.values import Usage
 
 log = logging.getLogger("cortex.edge")
@@ -20,6 +22,8 @@ log = logging.getLogger("cortex.edge")
 DURATION = (0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1200)
 FIRST_TOKEN = (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 120)
 SPEED = (1, 2.5, 5, 10, 15, 20, 30, 40, 60, 80, 120, 200)
+STEPS = frozenset(step.value for step in Step)
+NONE: Mapping[str, int] = {}
 SHORTEST_WINDOW = 0.1
 """Seconds between first and last token below which a speed would say nothing; then the whole request counts."""
 
@@ -55,26 +59,30 @@ class Metrics:
         self.cached_prompt_tokens = Counter(
             "cortex_cached_prompt_tokens", "Tokens of prompts found in a cache", ["model"], registry=registry
         )
-        self.duration = Histogram(
-            "cortex_request_duration_seconds",
-            "From the request to the end of its answer",
-            ["model"],
-            buckets=DURATION,
-            registry=registry,
+
+        def histogram(name: str, what: str, buckets: tuple[float, ...]) -> Histogram:
+            return Histogram(name, what, ["model"], buckets=buckets, registry=registry)
+
+        self.duration = histogram(
+            "cortex_request_duration_seconds", "From the request to the end of its answer", DURATION
         )
-        self.first_token = Histogram(
+        self.first_token = histogram(
             "cortex_time_to_first_token_seconds",
             "From the request to the first text, reasoning or tool call",
+            FIRST_TOKEN,
+        )
+        self.speed = histogram(
+            "cortex_tokens_per_second", "Tokens per second from the first to the last", SPEED
+        )
+        self.tool_calls = Counter("cortex_tool_calls", "Tool calls made", ["model"], registry=registry)
+        self.malformed_tool_calls = Counter(
+            "cortex_tool_calls_malformed",
+            "Bodies of tool calls that could not be read and went out as text",
             ["model"],
-            buckets=FIRST_TOKEN,
             registry=registry,
         )
-        self.speed = Histogram(
-            "cortex_tokens_per_second",
-            "Tokens per second from the first to the last",
-            ["model"],
-            buckets=SPEED,
-            registry=registry,
+        self.tool_call_repairs = Counter(
+            "cortex_tool_call_repairs", "Repairs of tool calls, by kind", ["model", "step"], registry=registry
         )
         self.inflight = Gauge(
             "cortex_edge_inflight", "Requests being answered", multiprocess_mode="livesum", registry=registry
@@ -124,6 +132,16 @@ class Metrics:
         else:
             self.errors.labels(model, fault.code.value).inc()
 
+    def called(self, model: str, calls: Mapping[str, int]) -> None:
+        """An answer has ended that called tools, or tried to; `calls` as `Finished` has them."""
+        for what, count in calls.items():
+            if what == MADE:
+                self.tool_calls.labels(model).inc(count)
+            elif what == MALFORMED:
+                self.malformed_tool_calls.labels(model).inc(count)
+            elif what in STEPS:
+                self.tool_call_repairs.labels(model, what).inc(count)
+
     def begin(self, request: str, model: str, route: str) -> Record:
         """A request was submitted."""
         self.inflight.inc()
@@ -148,7 +166,14 @@ class Record:
         """The first text, reasoning or tool call is there."""
         self.first_at = monotonic()
 
-    def end(self, status: int, *, usage: Usage | None = None, fault: Fault | None = None) -> None:
+    def end(
+        self,
+        status: int,
+        *,
+        usage: Usage | None = None,
+        fault: Fault | None = None,
+        calls: Mapping[str, int] = NONE,
+    ) -> None:
         """The answer has ended; only the first call counts."""
         if not self._open:
             return
@@ -162,6 +187,8 @@ class Record:
             series.first_token.observe(self.first_at - self._started)
         if fault is not None:
             metrics.failed(model, fault)
+        if calls:
+            metrics.called(model, calls)
         if usage is not None:
             series.prompt_tokens.inc(usage.prompt)
             series.completion_tokens.inc(usage.completion)

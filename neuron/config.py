@@ -34,7 +34,8 @@ class ModelSettings(Struct, frozen=True, kw_only=True):
     """[[models]] one model to hold from the start. `source` is a directory in Hugging Face layout, or "demo".
 
     `slots` 0 are the engine's own: 8 with torch, the script's with the simulated one. `footprint_mb` is what to reserve
-    for it, in MiB; 0: what its files say. Which is `pinned` is never evicted.
+    for it, in MiB; 0: what its files say. Which is `pinned` is never evicted. `tool_calls` is the family of formats in
+    which it writes calls, unset as its chat template tells; with `repairs` those that are almost right are mended.
     """
 
     id: Name
@@ -46,6 +47,17 @@ class ModelSettings(Struct, frozen=True, kw_only=True):
     """Prompt tokens per prefill step."""
     footprint_mb: Annotated[int, Meta(ge=0)] = 0
     pinned: bool = False
+    tool_calls: str = ""
+    repairs: bool = True
+
+
+class SimScript(Struct, frozen=True, kw_only=True):
+    """[sim.scripts.MODEL] what a simulated model says, in the formats of a family: by the last user turn, or `otherwise`."""
+
+    family: str = "hermes"
+    reasoning_open: bool = False
+    replies: dict[str, str] = {}
+    otherwise: str = ""
 
 
 class SimSettings(Struct, frozen=True, kw_only=True):
@@ -53,7 +65,7 @@ class SimSettings(Struct, frozen=True, kw_only=True):
 
     Of loads: those of the models `load_fails`, and every n-th with `load_fails_every`, fail at 90 %; those of
     `load_hangs` stand still half-way. `leak_bytes` do not come back from each unload; `foreign_bytes` are somebody
-    else's from the start.
+    else's from the start. `scripts` are of models that say something.
     """
 
     devices: Annotated[int, Meta(ge=1)] = 1
@@ -73,6 +85,7 @@ class SimSettings(Struct, frozen=True, kw_only=True):
     load_hangs: tuple[Name, ...] = ()
     leak_bytes: Annotated[int, Meta(ge=0)] = 0
     foreign_bytes: Annotated[int, Meta(ge=0)] = 0
+    scripts: dict[Name, SimScript] = {}
 
 
 class NeuronSettings(Struct, frozen=True, kw_only=True):

@@ -187,5 +187,9 @@ class Placing:
             changes["slots"] = load.slots
         if load.context:
             changes["context"] = load.context
+        if load.tool_calls:
+            changes["tool_calls"] = load.tool_calls
+        if load.repairs is not None:
+            changes["repairs"] = load.repairs
         settings = msgspec.structs.replace(settings, **changes)
         return Order(settings, load.quantization, load.devices if len(load.devices) > 1 else ())

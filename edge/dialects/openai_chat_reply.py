@@ -19,6 +19,7 @@ from cortex.protocol.deltas import (
     Scores,
     TextPiece,
     ToolArguments,
+    ToolEnd,
     ToolStart,
 )
 from cortex.protocol.faults import Fault
@@ -106,8 +107,9 @@ class ChatStream:
                 return self._reasoning[choice] + _encode(text) + _OPEN
             case ToolArguments(index=index, text=text):
                 return self._call(choice, {"index": index, "function": {"arguments": text}})
-            case ToolStart(index=index, id=id_, name=name):
+            case ToolEnd():
                 self._calls[choice] += 1
+            case ToolStart(index=index, id=id_, name=name):
                 function = {"name": name, "arguments": ""}
                 return self._call(
                     choice, {"index": index, "id": id_, "type": "function", "function": function}
@@ -147,7 +149,9 @@ class ChatStream:
 class _Choice(Struct):
     text: list[str] = field(default_factory=list)
     reasoning: list[str] = field(default_factory=list)
-    calls: dict[int, tuple[str, str, list[str]]] = field(default_factory=dict)
+    begun: dict[int, tuple[str, str, list[str]]] = field(default_factory=dict)
+    calls: list[tuple[str, str, str]] = field(default_factory=list)
+    """Those that ended, as (id, name, arguments): half a call is none."""
     scores: list[Score] = field(default_factory=list)
     reason: str = "stop"
 
@@ -162,8 +166,8 @@ class _Choice(Struct):
             message["reasoning_content"] = "".join(self.reasoning)
         if self.calls:
             message["tool_calls"] = [
-                {"id": id_, "type": "function", "function": {"name": name, "arguments": "".join(arguments)}}
-                for id_, name, arguments in self.calls.values()
+                {"id": id_, "type": "function", "function": {"name": name, "arguments": arguments}}
+                for id_, name, arguments in self.calls
             ]
         reason = reason_of(self.reason, len(self.calls))
         logprobs = logprobs_of(self.scores) if self.scores else None
@@ -187,10 +191,13 @@ class ChatCollector:
                 case ReasoningPiece(text=text):
                     choice.reasoning.append(text)
                 case ToolStart(index=index, id=id_, name=name):
-                    choice.calls[index] = (id_, name, [])
+                    choice.begun[index] = (id_, name, [])
                 case ToolArguments(index=index, text=text):
-                    if index in choice.calls:
-                        choice.calls[index][2].append(text)
+                    if index in choice.begun:
+                        choice.begun[index][2].append(text)
+                case ToolEnd(index=index):
+                    if (call := choice.begun.pop(index, None)) is not None:
+                        choice.calls.append((call[0], call[1], "".join(call[2])))
                 case Scores(scores=scores):
                     choice.scores += scores
                 case Finish(reason=reason):

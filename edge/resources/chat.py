@@ -130,7 +130,7 @@ class ChatEvents:
                 self._record.content()
             return self._encoder.push(item)
         if isinstance(item, Finished):
-            self._record.end(200, usage=item.usage)
+            self._record.end(200, usage=item.usage, calls=item.calls)
             self._ended = True
             return self._encoder.end(item.usage)
         if isinstance(item, Fault):
@@ -161,7 +161,7 @@ async def _collect(stream: Stream, chat: Chat, record: Record) -> bytes:
                     record.content()
                 collector.push(item)
             elif isinstance(item, Finished):
-                record.end(200, usage=item.usage)
+                record.end(200, usage=item.usage, calls=item.calls)
                 return collector.body(item.usage)
             elif isinstance(item, Fault):
                 raise FaultError(item)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import time
 import zlib
+from collections import Counter
 from dataclasses import dataclass, field
 
 from cortex.neuron.config import SimSettings
@@ -28,9 +29,10 @@ from cortex.neuron.engine.base import (
     Unloaded,
 )
 from cortex.neuron.engine.inputs import require_length, width_of
+from cortex.neuron.engine.sim_script import Spoken
 from cortex.neuron.engine.sim_vectors import WIDTH, packed
-from cortex.protocol.deltas import Delta, Finish, TextPiece
-from cortex.protocol.faults import Code, Fault, fault
+from cortex.protocol.deltas import Delta, Finish, Piece, TextPiece
+from cortex.protocol.faults import Code, Fault, FaultError, fault
 from cortex.protocol.messages import Failed, Finished
 from cortex.protocol.request import Chat, Complete, Count, Embed
 from cortex.protocol.values import Device, FinishReason, Phase, Timings, Usage
@@ -64,6 +66,8 @@ class Run:
     counts: list[int] = field(default_factory=list)
     width: int = 0
     """Of an embedding's vectors."""
+    spoken: list[Spoken] = field(default_factory=list)
+    """What each choice says, of a model with a script."""
     cancelled: bool = False
 
 
@@ -245,7 +249,15 @@ class SimEngine:
         ready = now + prompt / self._script.prefill_per_s
         reason: FinishReason = "length" if limit is not None and wanted == limit else "stop"
         counts = [len(done) for done in job.prefix] or [0] * request.sampling.n
-        return Run(job, request.model, prompt, now, ready, wanted, reason, counts)
+        run = Run(job, request.model, prompt, now, ready, wanted, reason, counts)
+        if (script := self._script.scripts.get(request.model)) is not None:
+            run.spoken = [Spoken(script, request, job.key[0], choice) for choice in range(len(counts))]
+            run.wanted = min(limit or room, room, len(run.spoken[0]))
+            run.reason = "stop" if run.wanted == len(run.spoken[0]) else "length"
+            for spoken, count in zip(run.spoken, counts, strict=True):
+                for index in range(count):
+                    spoken.say(index, None)
+        return run
 
     def _embedding(self, job: Job, request: Embed, held: LoadDone, now: float) -> Run:
         width = width_of(request, WIDTH)
@@ -296,10 +308,14 @@ class SimEngine:
                 return
             made = token(request, choice, count)
             run.counts[choice] = count + 1
-            delta = Delta(request, attempt, choice, count, [made], [TextPiece(text(made))])
-            if count + 1 == run.wanted:
-                delta.pieces.append(Finish(run.reason))
-            outputs.append(delta)
+            reason = run.reason if count + 1 == run.wanted else None
+            try:
+                pieces = _pieces(run, choice, count, made, reason)
+            except FaultError as error:
+                del self._runs[run.job.key]
+                outputs.append(Failed(request=request, attempt=attempt, fault=error.fault))
+                return
+            outputs.append(Delta(request, attempt, choice, count, [made], pieces))
         if all(count >= run.wanted for count in run.counts):
             end = self._finished(run, now)
             asked = run.job.request
@@ -315,11 +331,16 @@ class SimEngine:
             request=request,
             attempt=attempt,
             totals=tuple(run.counts),
-            usage=Usage(prompt=run.prompt, completion=sum(run.counts)),
+            usage=Usage(
+                prompt=run.prompt,
+                completion=sum(run.counts),
+                reasoning=sum(spoken.reasoning for spoken in run.spoken),
+            ),
             timings=Timings(
                 prefill_ms=1000 * (run.ready_at - run.admitted), decode_ms=1000 * max(0.0, now - run.ready_at)
             ),
             cancelled=run.cancelled,
+            calls=dict(sum((spoken.counts for spoken in run.spoken), Counter[str]())),
         )
 
     def _strike(self, run: Run, outputs: list[Output]) -> bool:
@@ -336,6 +357,13 @@ class SimEngine:
         failure = Fault(code=Code.ENGINE_FAILED, message="The script says so.")
         outputs.append(Failed(request=request, attempt=attempt, fault=failure))
         return True
+
+
+def _pieces(run: Run, choice: int, index: int, made: int, reason: FinishReason | None) -> list[Piece]:
+    if run.spoken:
+        return run.spoken[choice].say(index, reason)
+    pieces: list[Piece] = [TextPiece(text(made))]
+    return pieces if reason is None else [*pieces, Finish(reason)]
 
 
 def prompt_tokens(request: Chat | Complete) -> int:

@@ -69,6 +69,8 @@ class LoadSpec(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     An empty `source` names a model that the neuron knows from its own settings. `slots` and `context` 0 mean the
     neuron's own. `devices` lists all members of a replica over several devices of the host; empty: this one alone.
+    `tool_calls` is the family of formats in which it writes calls; empty: as its chat template tells. `repairs` tells
+    whether calls that are almost right are mended; None: as the neuron's settings say.
     """
 
     model: Name
@@ -81,6 +83,8 @@ class LoadSpec(Struct, frozen=True, kw_only=True, omit_defaults=True):
     slots: int = 0
     context: int = 0
     pinned: bool = False
+    tool_calls: str = ""
+    repairs: bool | None = None
 
 
 class Place(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -141,7 +141,11 @@ class Refused(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Finished(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Terminal: every choice ended. `totals` is the number of tokens of each; vectors are attachments."""
+    """Terminal: every choice ended. `totals` is the number of tokens of each; vectors are attachments.
+
+    `calls` counts what became of tool calls: "made", "malformed" for those that went out as text, and the repairs, by
+    step.
+    """
 
     request: RequestId
     attempt: Attempt
@@ -149,6 +153,7 @@ class Finished(Struct, frozen=True, kw_only=True, omit_defaults=True):
     usage: Usage = Usage()
     timings: Timings = Timings()
     cancelled: bool = False
+    calls: dict[str, int] = {}
 
 
 class Failed(Struct, frozen=True, kw_only=True):

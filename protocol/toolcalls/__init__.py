@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from cortex.protocol.request import ToolSpec
 from cortex.protocol.toolcalls.base import Parser
 from cortex.protocol.toolcalls.families import FAMILIES
+from cortex.protocol.toolcalls.ids import call_ids
 from cortex.protocol.toolcalls.naming import infer_tool_name, try_repair_missing_name
 from cortex.protocol.toolcalls.offer import Offer
 from cortex.protocol.toolcalls.plain import PlainParser
@@ -18,9 +19,19 @@ from cortex.protocol.toolcalls.reading import MarkedParser
 from cortex.protocol.toolcalls.repairing import repair, sweep_malformed
 from cortex.protocol.toolcalls.steps import ALL, Step
 
-__all__ = ["infer_tool_name", "parser_for", "repair", "sweep_malformed", "try_repair_missing_name"]
+__all__ = [
+    "KNOWN",
+    "call_ids",
+    "infer_tool_name",
+    "parser_for",
+    "repair",
+    "sweep_malformed",
+    "try_repair_missing_name",
+]
 
 PLAIN = "plain"
+KNOWN = (*FAMILIES, PLAIN)
+"""Names of families."""
 
 
 def parser_for(
@@ -40,5 +51,11 @@ def parser_for(
         return PlainParser()
     found = FAMILIES.get(family)
     if found is None:
-        raise ValueError(f"unknown tool-call family {family!r}; known: {', '.join([*FAMILIES, PLAIN])}")
+        raise ValueError(f"unknown tool-call family {family!r}; known: {', '.join(KNOWN)}")
     return MarkedParser(found, Offer(tools, steps), reasoning_open=reasoning_open, call_id=call_id)
+
+
+def markers_of(family: str) -> frozenset[str]:
+    """The texts that mean something to this family's parser, which no tokenizer may leave out."""
+    found = FAMILIES.get(family)
+    return frozenset() if found is None else found.markers

@@ -46,8 +46,16 @@ class Family:
     wrappers: tuple[str, ...] = ()
     noise: tuple[str, ...] = ()
     thinking: tuple[tuple[str, str], ...] = (("<think>", "</think>"),)
-    special: bool = False
-    """Whether its markers are special tokens, which must not be left out of the text."""
+    inner: tuple[str, ...] = ()
+    """Markers inside its calls."""
+
+    @cached_property
+    def markers(self) -> frozenset[str]:
+        """All that means something to it, inside calls too."""
+        forms = (*self.forms, *(form for _, form in self.bare))
+        of_calls = [marker for form in forms for marker in (*form.opens, *form.closes)]
+        of_thinking = [marker for pair in self.thinking for marker in pair]
+        return frozenset((*of_calls, *of_thinking, *self.wrappers, *self.noise, *self.inner))
 
     @cached_property
     def by_opener(self) -> dict[str, Form]:

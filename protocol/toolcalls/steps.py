@@ -10,6 +10,11 @@ SHOWN = 120
 """Characters of a repair's text that are kept."""
 
 
+MADE = "made"
+MALFORMED = "malformed"
+"""What calls are counted as, beside the repairs by step."""
+
+
 class Step(StrEnum):
     """Kinds of repair. None of them adds to a value or completes one that was cut."""
 

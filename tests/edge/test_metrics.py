@@ -26,6 +26,7 @@ def test_every_metric_is_emitted():
         leaving.disconnect()
         await leaving.done()
         world.metrics.wire_error("header")
+        world.metrics.called("demo", {"made": 2, "malformed": 1, "braces": 3, "made-up-label": 4})
         await world.get("/v1/models/org/demo-1b")
         await world.get("/v1/models/made-up-label")
         await world.get("/v1/nowhere")
@@ -34,7 +35,9 @@ def test_every_metric_is_emitted():
     world = run(scenario())
     silent = {family.name for family in world.registry.collect() if not any(s.value for s in family.samples)}
     assert silent == {"cortex_edge_inflight"}, "back to zero, and everything else has moved"
-    labels = {s.labels.get("model") for f in world.registry.collect() for s in f.samples}
+    labels = {
+        value for family in world.registry.collect() for sample in family.samples for value in sample.labels.values()
+    }
     assert "made-up-label" not in labels
     assert world.metric("cortex_prompt_tokens_total", model="demo") == 7
     assert world.metric("cortex_completion_tokens_total", model="demo") == 3
@@ -49,6 +52,9 @@ def test_every_metric_is_emitted():
     assert world.metric("cortex_requests_total", model="unknown", status="404", route="unknown") == 1
     assert world.metric("cortex_time_to_first_token_seconds_count", model="demo") == 1
     assert world.metric("cortex_tokens_per_second_count", model="demo") == 1
+    assert world.metric("cortex_tool_calls_total", model="demo") == 2
+    assert world.metric("cortex_tool_calls_malformed_total", model="demo") == 1
+    assert world.metric("cortex_tool_call_repairs_total", model="demo", step="braces") == 3
 
 
 @pytest.mark.parametrize("body", [STREAMED, HI], ids=["streamed", "whole"])

@@ -9,7 +9,7 @@ from rich.text import Text
 from cortex.broker.ctl.render.words import clean
 from cortex.protocol.messages import Decision
 
-BAD = ("fail", "lost", "refus", "gone", "stall")
+BAD = ("fail", "lost", "refus", "gone", "stall", "malformed")
 
 
 class EventLines:

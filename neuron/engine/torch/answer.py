@@ -5,11 +5,14 @@ token -> text -> stop strings -> tool-call and reasoning parser -> pieces
 
 from __future__ import annotations
 
+from collections import Counter
+
 from cortex.neuron.engine.torch.detokenize import Detokenizer
 from cortex.neuron.engine.torch.stops import StopFilter
-from cortex.protocol.deltas import Finish, Piece, ToolStart
+from cortex.protocol.deltas import Finish, Piece, ToolEnd
 from cortex.protocol.faults import Code, fault
 from cortex.protocol.toolcalls.base import Parser
+from cortex.protocol.toolcalls.steps import MADE, MALFORMED, Repair
 from cortex.protocol.values import FinishReason
 
 
@@ -23,7 +26,7 @@ class Answer:
         self._stops = stops
         self._parser = parser
         self._eos = eos
-        self._called = False
+        self._calls = 0
         self.reasoning = 0
         self.ended = False
 
@@ -35,6 +38,16 @@ class Answer:
     def in_reasoning(self) -> bool:
         """Whether the next token is part of what the model thinks."""
         return self._parser.in_reasoning
+
+    @property
+    def calls(self) -> Counter[str]:
+        """What became of tool calls so far: made, malformed, and repairs by step."""
+        counts = Counter(
+            note.step.value if isinstance(note, Repair) else MALFORMED for note in self._parser.notes
+        )
+        if self._calls:
+            counts[MADE] = self._calls
+        return counts
 
     def complete(self) -> list[Piece]:
         """Nothing may follow what was said: it ends."""
@@ -67,7 +80,7 @@ class Answer:
         return self._note(self._parser.push(shown)) if shown else []
 
     def _note(self, pieces: list[Piece]) -> list[Piece]:
-        self._called = self._called or any(isinstance(piece, ToolStart) for piece in pieces)
+        self._calls += sum(isinstance(piece, ToolEnd) for piece in pieces)
         return pieces
 
     def _end(self, reason: FinishReason) -> list[Piece]:
@@ -76,11 +89,11 @@ class Answer:
         if not self._stops.matched:
             pieces += self._say(self._detokenizer.finish())
             pieces += self._note(self._parser.push(self._stops.finish()))
-        pieces += self._note(self._parser.finish())
-        self.ended = True
         stop = self._stops.matched
+        pieces += self._note(self._parser.finish(cut=bool(stop) or reason != "stop"))
+        self.ended = True
         if stop:
             reason = "stop"
-        elif self._called and reason == "stop":
+        elif self._calls and reason == "stop":
             reason = "tool_calls"
         return [*pieces, Finish(reason, stop)]

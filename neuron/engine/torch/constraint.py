@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections import OrderedDict
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -16,6 +17,7 @@ import torch
 from llguidance import LLMatcher, LLTokenizer
 from llguidance.hf import from_tokenizer
 
+from cortex.neuron.engine.torch.forcing import WRITINGS, Writing, grammar_of_calls
 from cortex.protocol.faults import Code, Fault, FaultError, fault
 from cortex.protocol.request import Chat, ToolSpec
 
@@ -108,6 +110,7 @@ class Grammars:
         self._eos = eos
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="grammar")
         self._tokens: Future[LLTokenizer | None] | None = None
+        self._marks: dict[str, int] | None = None
         self._compiled: OrderedDict[str, Future[LLMatcher]] = OrderedDict()
 
     def warm(self) -> None:
@@ -139,12 +142,13 @@ class Grammars:
     def _wanted(self, request: Chat, family: str) -> tuple[str, str] | None:
         choice, form = request.tool_choice, request.response_format
         if choice.mode in ("required", "named"):
-            if family != "hermes":
-                message = "tool_choice cannot be kept: this model's chat template has no tools."
+            writing = WRITINGS.get(family)
+            if writing is None:
+                message = "tool_choice cannot be kept: this model is not known to call tools."
                 raise fault(Code.UNSUPPORTED, message, param="tool_choice")
             named = [tool for tool in request.tools if choice.mode == "required" or tool.name == choice.name]
             return "tool_choice", self._of_calls(
-                named, parallel=choice.parallel and choice.mode == "required"
+                writing, named, parallel=choice.parallel and choice.mode == "required"
             )
         match form.kind:
             case "text":
@@ -158,21 +162,23 @@ class Grammars:
             case "grammar":
                 return "response_format", LLMatcher.grammar_from_lark(_text(form.definition))
 
-    def _of_calls(self, tools: list[ToolSpec], *, parallel: bool) -> str:
-        """One call, or several after one another, as the Hermes template writes them."""
-        bodies = [_schema_of_call(tool) for tool in tools]
-        options = {"whitespace_pattern": " ?", "lenient": True}
-        schema = json.dumps({"anyOf": bodies, "x-guidance": options})
-        opens, closes = (self._mark(mark) for mark in ("<tool_call>", "</tool_call>"))
-        many = 'call ("\\n" call)*' if parallel else "call"
-        return LLMatcher.grammar_from_lark(
-            f'start: {many}\ncall: {opens} "\\n" body "\\n" {closes}\nbody: %json {schema}\n'
-        )
+    def _of_calls(self, writing: Writing, tools: list[ToolSpec], *, parallel: bool) -> str:
+        """One call, or several after one another, as this family writes them."""
+        offered = [(tool, _object(tool.schema, "tools")) for tool in tools]
+        return grammar_of_calls(writing, offered, parallel=parallel, mark=self._mark)
 
-    def _mark(self, mark: str) -> str:
-        """A mark as Lark names it: by its number where it is one token, for which its text may not stand."""
-        ids = self._source.encode(mark, add_special_tokens=False)
-        return f"<[{ids[0]}]>" if len(ids) == 1 else json.dumps(mark)
+    def _mark(self, text: str) -> str:
+        """A literal as Lark names it, in which tokens of their own stand by number: their text may not stand for them."""
+        if self._marks is None:
+            added = getattr(self._source, "added_tokens_decoder", {})
+            self._marks = {token.content: index for index, token in added.items()}
+        own = "|".join(map(re.escape, sorted(self._marks, key=len, reverse=True)))
+        pieces = re.split(f"({own})", text) if own else [text]
+        return " ".join(
+            f"<[{self._marks[piece]}]>" if piece in self._marks else json.dumps(piece, ensure_ascii=False)
+            for piece in pieces
+            if piece
+        )
 
     def _learn(self) -> LLTokenizer | None:
         """On a thread: None for a tokenizer that is not fast, or written in a way that only its own library reads."""
@@ -201,15 +207,6 @@ class Grammars:
         if matcher.is_stopped() and not matcher.is_accepting():
             raise fault(Code.INVALID_REQUEST, f"{param} cannot be kept: nothing satisfies it.", param=param)
         return matcher
-
-
-def _schema_of_call(tool: ToolSpec) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": {"name": {"const": tool.name}, "arguments": _object(tool.schema, "tools")},
-        "required": ["name", "arguments"],
-        "additionalProperties": False,
-    }
 
 
 def _of_schema(schema: bytes, *, lenient: bool) -> str:

@@ -16,7 +16,7 @@ import torch
 from cortex.neuron.config import ModelSettings
 from cortex.neuron.discover import available_bytes
 from cortex.neuron.engine.base import Change, Job, Key, LoadAdvanced, Order, Output, Unloaded
-from cortex.neuron.engine.torch import attention, files
+from cortex.neuron.engine.torch import attention, files, speech
 from cortex.neuron.engine.torch.loading import Complete, Loader
 from cortex.neuron.engine.torch.readers import Readers
 from cortex.neuron.engine.torch.serving import Serving
@@ -110,7 +110,9 @@ class TorchEngine:
         if order.devices:
             message = f"{order.model}: This engine does not spread a model over several devices."
             raise fault(Code.UNSUPPORTED, message, param="devices")
-        return files.footprint(with_dtype(order), self._torch_device)
+        settings = with_dtype(order)
+        speech.check(settings)
+        return files.footprint(settings, self._torch_device)
 
     def load(self, order: Order, reserved: int, now: float) -> None:  # noqa: ARG002  (a load takes what it takes)
         settings = with_dtype(order)

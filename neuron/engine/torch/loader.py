@@ -25,6 +25,7 @@ from cortex.neuron.engine.torch.constraint import Grammars
 from cortex.neuron.engine.torch.plain import Plain, examine, try_out_plain
 from cortex.neuron.engine.torch.pooling import Pooling, pooling_of
 from cortex.neuron.engine.torch.sampler import Defaults
+from cortex.neuron.engine.torch.speech import Speech, speech_of
 from cortex.neuron.engine.torch.vocabulary import Vocabulary
 from cortex.protocol.faults import Code, FaultError, fault
 
@@ -50,6 +51,7 @@ class Loaded:
     eos: frozenset[int]
     defaults: Defaults
     pooling: Pooling
+    speech: Speech
     dtype: torch.dtype
     device: torch.device
     bytes: int
@@ -163,6 +165,7 @@ def complete(settings: ModelSettings, facts: Facts, model: Any, device: torch.de
             eos=eos,
             defaults=facts.defaults,
             pooling=pooling_of(directory),
+            speech=speech_of(settings, tokenizer),
             dtype=facts.dtype,
             device=device,
             bytes=size,

@@ -29,7 +29,7 @@ from cortex.neuron.engine.torch.seating import AnyWork, Part, Seating, pooled
 from cortex.neuron.engine.torch.sequence import Sequence
 from cortex.neuron.engine.torch.slots import Slots
 from cortex.neuron.engine.torch.states import PlainRunner
-from cortex.neuron.engine.torch.voice import family_of, new_answer, score
+from cortex.neuron.engine.torch.voice import new_answer, score
 from cortex.neuron.engine.torch.work import Choice, Work
 from cortex.protocol.deltas import Finish, Piece, Scores
 from cortex.protocol.faults import Code, FaultError, fault
@@ -160,8 +160,7 @@ class Serving:
         answer = new_answer(self._loaded, admitted, key[0], index)
         constraint = None
         if isinstance(admitted.request, Chat):
-            family = family_of(self._loaded.tokenizer)
-            constraint = self._loaded.grammars.constraint(admitted.request, family, now)
+            constraint = self._loaded.grammars.constraint(admitted.request, self._loaded.speech.family, now)
         unsaid: list[Piece] = []
         room = admitted.limit - len(admitted.prompt.ids)
         for position, token in enumerate(prefix, start=1):

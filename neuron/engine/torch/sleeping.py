@@ -116,4 +116,4 @@ class Sleeping:
 
 def wanted(settings: ModelSettings) -> tuple[object, ...]:
     """What of its settings a model was read by."""
-    return settings.source, settings.dtype, settings.context
+    return settings.source, settings.dtype, settings.context, settings.tool_calls, settings.repairs

@@ -7,29 +7,33 @@ from __future__ import annotations
 
 import inspect
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
-from cortex.protocol.faults import Code, fault
-from cortex.protocol.request import Chat, Complete, Image, ToolSpec, Turn
+from cortex.protocol.faults import Code, FaultError, fault
+from cortex.protocol.request import Chat, Complete, Image, ToolCall, ToolSpec, Turn
 
 RESERVED = frozenset(inspect.signature(PreTrainedTokenizerBase.apply_chat_template).parameters)
-THINK_OPEN = "<think>"
+TAIL = 128
+"""Characters of the prompt's end that tell whether the answer begins inside reasoning."""
 PIECE = 65_536
 """Characters that are counted at once."""
+Reader = Callable[[bytes], Any]
+"""Of a call's arguments as they came: what the template is given."""
 SEAM = 16
 """Tokens that cutting a text there may add at most, generously."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """`tools` are those that the model was told of. `reasoning_open`: the answer begins inside its reasoning."""
+    """`tools` are those that the model was told of, `tail` is the end of the prompt's text."""
 
     ids: list[int]
     tools: tuple[ToolSpec, ...] = ()
-    reasoning_open: bool = False
+    tail: str = ""
 
 
 def render(request: Chat | Complete, tokenizer: Any, context: int) -> Prompt:
@@ -44,10 +48,10 @@ def render(request: Chat | Complete, tokenizer: Any, context: int) -> Prompt:
             Code.UNSUPPORTED, "This model has no chat template: it only completes text.", param="messages"
         )
     tools = _offered(request)
-    text = _apply(request, tools, tokenizer)
+    text = _rendered(request, tools, tokenizer)
     _check_length(text, tokenizer, context, "messages")
     ids = tokenizer(text, add_special_tokens=False)["input_ids"]
-    return Prompt(list(ids), tools, text.rstrip().endswith(THINK_OPEN))
+    return Prompt(list(ids), tools, text[-TAIL:])
 
 
 def _check_length(text: str, tokenizer: Any, context: int, param: str) -> None:
@@ -79,18 +83,36 @@ def _offered(request: Chat) -> tuple[ToolSpec, ...]:
     return () if request.tool_choice.mode == "none" else request.tools
 
 
-def _apply(request: Chat, tools: tuple[ToolSpec, ...], tokenizer: Any) -> str:
+def _rendered(request: Chat, tools: tuple[ToolSpec, ...], tokenizer: Any) -> str:
+    """The prompt's text. Arguments that were malformed once are shown as they were, or, to a template that wants an
+    object, in one: a conversation that holds them goes on.
+    """
     options = _options(request.template_options)
-    messages = [_message(turn) for turn in request.turns]
     specs = [_tool(tool) for tool in tools] or None
     try:
-        text: str = tokenizer.apply_chat_template(
-            messages, tools=specs, add_generation_prompt=True, tokenize=False, **options
-        )
+        try:
+            return _apply(request, specs, tokenizer, options, _arguments)
+        except Exception:
+            if all(isinstance(_arguments(call.arguments), dict) for call in _calls(request)):
+                raise
+            return _apply(request, specs, tokenizer, options, _wrapped)
+    except FaultError:
+        raise
     except Exception as error:  # a template may raise by itself, and break on what it did not expect
         message = f"messages cannot be rendered, for the model's chat template refuses them: {error}."
         raise fault(Code.INVALID_REQUEST, message, param="messages") from error
+
+
+def _apply(request: Chat, specs: Any, tokenizer: Any, options: dict[str, Any], arguments: Reader) -> str:
+    messages = [_message(turn, arguments) for turn in request.turns]
+    text: str = tokenizer.apply_chat_template(
+        messages, tools=specs, add_generation_prompt=True, tokenize=False, **options
+    )
     return text
+
+
+def _calls(request: Chat) -> list[ToolCall]:
+    return [call for turn in request.turns for call in turn.tool_calls]
 
 
 def _options(given: bytes) -> dict[str, Any]:
@@ -116,7 +138,7 @@ def _options(given: bytes) -> dict[str, Any]:
     return {"enable_thinking": False, **options}
 
 
-def _message(turn: Turn) -> dict[str, Any]:
+def _message(turn: Turn, arguments: Reader) -> dict[str, Any]:
     if any(isinstance(part, Image) for part in turn.parts):
         raise fault(Code.UNSUPPORTED, "This model does not see images; send text.", param="messages")
     message: dict[str, Any] = {"role": turn.role, "content": turn.text}
@@ -127,7 +149,7 @@ def _message(turn: Turn) -> dict[str, Any]:
             {
                 "id": call.id,
                 "type": "function",
-                "function": {"name": call.name, "arguments": _arguments(call.arguments)},
+                "function": {"name": call.name, "arguments": arguments(call.arguments)},
             }
             for call in turn.tool_calls
         ]
@@ -145,6 +167,11 @@ def _arguments(text: bytes) -> Any:
     except (ValueError, RecursionError):
         value = None
     return value if isinstance(value, dict) else text.decode("utf-8", "replace")
+
+
+def _wrapped(text: bytes) -> Any:
+    value = _arguments(text)
+    return value if isinstance(value, dict) else {"malformed_arguments": value}
 
 
 def _tool(tool: ToolSpec) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from cortex.neuron.engine.base import Key
@@ -99,6 +100,7 @@ class Work:
                 decode_ms=1000 * (now - first),
             ),
             cancelled=self.cancelled,
+            calls=dict(sum((choice.answer.calls for choice in self.choices), Counter[str]())),
         )
 
     def failed(self, error: Exception) -> Failed:

@@ -7,13 +7,14 @@ from hypothesis import strategies as st
 
 from cortex.neuron.engine.torch.answer import Answer
 from cortex.neuron.engine.torch.detokenize import Detokenizer
+from cortex.neuron.engine.torch.speech import decoder
 from cortex.neuron.engine.torch.stops import StopFilter
-from cortex.neuron.engine.torch.voice import call_ids, decoder
-from cortex.protocol.deltas import Finish, ReasoningPiece, TextPiece, ToolStart
+from cortex.protocol.deltas import Finish, ReasoningPiece, TextPiece, ToolEnd, ToolStart
 from cortex.protocol.faults import Code, FaultError
+from cortex.protocol.toolcalls import call_ids
 
 TOKENIZER = checkpoints.tokenizer()
-DECODE = decoder(TOKENIZER)
+DECODE = decoder(TOKENIZER, "plain")
 ALPHABET = st.sampled_from("aé東🙂🚀👩‍👩‍👧 \n")
 
 
@@ -146,6 +147,10 @@ class Scripted:
 
     in_reasoning = False
     malformed = None
+    cut = None
+
+    def __init__(self):
+        self.notes = []
 
     def push(self, text):
         pieces = []
@@ -153,14 +158,15 @@ class Scripted:
             if char in "<>":
                 self.in_reasoning = char == "<"
             elif char == "!":
-                pieces.append(ToolStart(0, "id", "f"))
+                pieces += [ToolStart(0, "id", "f"), ToolEnd(0)]
             elif char == "?":
                 self.malformed = "no JSON"
             else:
                 pieces.append(ReasoningPiece(char) if self.in_reasoning else TextPiece(char))
         return pieces
 
-    def finish(self):
+    def finish(self, *, cut=False):
+        self.cut = cut
         return [TextPiece("~")]
 
 

@@ -1,0 +1,226 @@
+"""The grammar that leaves a model no choice but to call a tool: one for each family, in the family's own writing.
+
+Parsers read many variants of a format; this is the one that the family's template shows the model. A grammar is text in
+llguidance's dialect of Lark. What of it is a special token is named by number (`mark`), for its text may not stand there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cortex.protocol.request import ToolSpec
+from cortex.protocol.toolcalls.schemas import property_of, types_of
+
+NAME, ARGUMENTS, BODY, KEY, VALUE = "{name}", "{arguments}", "{body}", "{key}", "{value}"
+
+JSON_OPTIONS = {"whitespace_pattern": " ?", "lenient": True}
+
+
+@dataclass(frozen=True)
+class Writing:
+    """`call` holds literals and the places of NAME, ARGUMENTS (as JSON), BODY (an object of both) or parameters.
+
+    `keys` are what BODY calls the name and the arguments. `parameter` is how one of the arguments is written where they
+    are not JSON: literals and the places of KEY and VALUE, of which the literal behind VALUE ends it.
+    """
+
+    call: tuple[str, ...]
+    start: str = ""
+    between: str = ""
+    end: str = ""
+    keys: tuple[str, str] = ("name", "arguments")
+    parameter: tuple[str, ...] = ()
+    alone: bool = False
+    """Whether there is never a second call."""
+    literals: bool = False
+    """Whether parameters are `key=value` with commas between, and strings are in quotes."""
+
+
+def _listed(start: str, end: str, **more: Any) -> Writing:
+    return Writing((BODY,), start=start + "[", between=", ", end="]" + end, **more)
+
+
+_HERMES = Writing(("<tool_call>\n", BODY, "\n</tool_call>"), between="\n")
+_PYTHON = {"between": ", ", "parameter": (KEY, "=", VALUE, ""), "literals": True}
+_PARAMETERS = "{parameters}"
+
+WRITINGS: dict[str, Writing] = {
+    "hermes": _HERMES,
+    "ernie": _HERMES,
+    "mistral": _listed("[TOOL_CALLS]", ""),
+    "llama": Writing((BODY,), between="; ", keys=("name", "parameters")),
+    "deepseek": Writing(
+        (
+            "<｜tool▁call▁begin｜>function<｜tool▁sep｜>",
+            NAME,
+            "\n```json\n",
+            ARGUMENTS,
+            "\n```<｜tool▁call▁end｜>",
+        ),
+        start="<｜tool▁calls▁begin｜>",
+        between="\n",
+        end="<｜tool▁calls▁end｜>",
+    ),
+    "kimi": Writing(
+        (
+            "<|tool_call_begin|>functions.",
+            NAME,
+            ":0<|tool_call_argument_begin|>",
+            ARGUMENTS,
+            "<|tool_call_end|>",
+        ),
+        start="<|tool_calls_section_begin|>",
+        end="<|tool_calls_section_end|>",
+        alone=True,
+    ),
+    "granite": _listed("<|tool_call|>", ""),
+    "nemotron": _listed("<TOOLCALL>", "</TOOLCALL>"),
+    "command": _listed("<|START_ACTION|>", "<|END_ACTION|>", keys=("tool_name", "parameters")),
+    "phi": _listed("functools", ""),
+    "xlam": _listed("", ""),
+    "functionary": Writing(("<function=", NAME, ">", ARGUMENTS, "</function>")),
+    "harmony": Writing(
+        (" to=functions.", NAME, "<|channel|>commentary <|constrain|>json<|message|>", ARGUMENTS, "<|call|>"),
+        alone=True,
+    ),
+    "pythonic": Writing((NAME, "(", _PARAMETERS, ")"), start="[", end="]", **_PYTHON),
+    "lfm2": Writing(
+        (NAME, "(", _PARAMETERS, ")"), start="<|tool_call_start|>[", end="]<|tool_call_end|>", **_PYTHON
+    ),
+    "olmo": Writing(
+        (NAME, "(", _PARAMETERS, ")"),
+        start="<function_calls>",
+        end="</function_calls>",
+        **{**_PYTHON, "between": "\n"},
+    ),
+    "qwen-xml": Writing(
+        ("<tool_call>\n<function=", NAME, ">\n", _PARAMETERS, "</function>\n</tool_call>"),
+        between="\n",
+        parameter=("<parameter=", KEY, ">\n", VALUE, "\n</parameter>\n"),
+    ),
+    "seed-oss": Writing(
+        ("<seed:tool_call>\n<function=", NAME, ">\n", _PARAMETERS, "</function>\n</seed:tool_call>"),
+        between="\n",
+        parameter=("<parameter=", KEY, ">", VALUE, "</parameter>\n"),
+    ),
+    "minimax-m2": Writing(
+        ('<invoke name="', NAME, '">\n', _PARAMETERS, "</invoke>\n"),
+        start="<minimax:tool_call>\n",
+        end="</minimax:tool_call>",
+        parameter=('<parameter name="', KEY, '">', VALUE, "</parameter>\n"),
+    ),
+    "glm": Writing(
+        ("<tool_call>", NAME, "\n", _PARAMETERS, "</tool_call>"),
+        between="\n",
+        parameter=("<arg_key>", KEY, "</arg_key>\n<arg_value>", VALUE, "</arg_value>\n"),
+    ),
+}
+"""The families of which a call can be forced."""
+
+
+def grammar_of_calls(
+    writing: Writing,
+    tools: Sequence[tuple[ToolSpec, dict[str, Any]]],
+    *,
+    parallel: bool,
+    mark: Callable[[str], str],
+) -> str:
+    """Lark for one call of one of these tools (each with its schema), or for several if they may be `parallel`."""
+    rules = [
+        _rules(writing, f"call_{number}", tool.name, schema, mark)
+        for number, (tool, schema) in enumerate(tools)
+    ]
+    one = " | ".join(f"call_{number}" for number in range(len(tools)))
+    more = (
+        f" ({mark(writing.between)} call)*" if parallel and writing.between else " call*" if parallel else ""
+    )
+    start = " ".join(part for part in (mark(writing.start), f"call{more}", mark(writing.end)) if part)
+    return "\n".join([f"start: {start}", f"call: {one}", *rules]) + "\n"
+
+
+def _rules(writing: Writing, rule: str, name: str, schema: dict[str, Any], mark: Callable[[str], str]) -> str:
+    """The rules of one tool's call."""
+    parts: list[str] = []
+    rules: list[str] = []
+    for part in writing.call:
+        match part:
+            case "{name}":
+                parts.append(json.dumps(name))
+            case "{arguments}":
+                parts.append(f"%json {_json(schema)}")
+            case "{body}":
+                of_name, of_arguments = writing.keys
+                body = {
+                    "type": "object",
+                    "properties": {of_name: {"const": name}, of_arguments: schema},
+                    "required": [of_name, of_arguments],
+                    "additionalProperties": False,
+                }
+                parts.append(f"%json {_json(body)}")
+            case "{parameters}":
+                parts.append(f"{rule}_all")
+                rules = _parameters(writing, rule, schema, mark)
+            case _:
+                parts.append(mark(part))
+    return "\n".join([f"{rule}: {' '.join(part for part in parts if part)}", *rules])
+
+
+def _parameters(writing: Writing, rule: str, schema: dict[str, Any], mark: Callable[[str], str]) -> list[str]:
+    """The rules of a call's parameters: those that are required, then those that are not, each in the schema's order."""
+    required = [key for key in _keys(schema) if key in schema.get("required", ())]
+    optional = [key for key in _keys(schema) if key not in required]
+    rules: list[str] = []
+    sequence: list[str] = []
+    for number, key in enumerate([*required, *optional]):
+        found = f"{rule}_{number}"
+        rules += _parameter(writing, found, key, schema, mark)
+        comma = '", " ' if writing.literals and sequence else ""
+        sequence.append(f"{comma}{found}" if key in required else f"({comma}{found})?")
+    if writing.literals and not required:
+        # Without anything before it, none of them begins with a comma: one at most is simplest.
+        sequence = (
+            ["(" + " | ".join(f"{rule}_{number}" for number in range(len(optional))) + ")?"]
+            if optional
+            else []
+        )
+    return [f"{rule}_all: {' '.join(sequence)}" if sequence else f'{rule}_all: ""', *rules]
+
+
+def _parameter(
+    writing: Writing, rule: str, key: str, schema: dict[str, Any], mark: Callable[[str], str]
+) -> list[str]:
+    before, after = "", writing.parameter[-1]
+    parts = []
+    for part in writing.parameter[:-1]:
+        if part == KEY:
+            before += key
+        elif part == VALUE:
+            parts.append(mark(before))
+        else:
+            before += part
+    one = property_of(schema, key)
+    types = types_of(one, schema)
+    if not writing.literals and (not types or "string" in types):
+        # Bare text, up to what ends it. A choice of few strings is each of them.
+        values = one.get("enum") if isinstance(one, dict) else None
+        if isinstance(values, list) and values and all(isinstance(value, str) for value in values):
+            choice = " | ".join(json.dumps(value) for value in values)
+            return [f"{rule}: {' '.join(parts)} ({choice}) {mark(after)}"]
+        return [f"{rule}: {' '.join(parts)} {rule}_v", f"{rule}_v[suffix={json.dumps(after)}]: /(?s:.*)/"]
+    whole = {**one, "$defs": schema["$defs"]} if isinstance(one, dict) and "$defs" in schema else one
+    parts.append(f"%json {_json(whole if isinstance(whole, dict) else {})}")
+    if after:
+        parts.append(mark(after))
+    return [f"{rule}: {' '.join(parts)}"]
+
+
+def _keys(schema: dict[str, Any]) -> list[str]:
+    properties = schema.get("properties")
+    return list(properties) if isinstance(properties, dict) else []
+
+
+def _json(schema: dict[str, Any]) -> str:
+    return json.dumps({**schema, "x-guidance": JSON_OPTIONS})

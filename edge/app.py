@@ -9,11 +9,13 @@ import falcon.asgi
 
 from cortex.edge import handlers
 from cortex.edge.config import Gateway
+from cortex.edge.dialects.dialect import Dialect
+from cortex.edge.dialects.openai_chat_reply import OpenAIChat
 from cortex.edge.guard import DRAINING, Guard
 from cortex.edge.link import Link
 from cortex.edge.metrics import Metrics
-from cortex.edge.resources.chat import ChatResource
 from cortex.edge.resources.embeddings import EmbeddingsResource
+from cortex.edge.resources.generate import GenerateResource
 from cortex.edge.resources.health import HealthResource, RootResource
 from cortex.edge.resources.models import ModelsResource
 from cortex.edge.routes import Routes
@@ -54,6 +56,10 @@ def create_app(settings: Gateway, link: Link, metrics: Metrics) -> Edge:
     root = RootResource()
     health = HealthResource(link, lambda: edge.draining)
     models = ModelsResource(link)
+
+    def generate(dialect: Dialect[Any]) -> GenerateResource[Any]:
+        return GenerateResource(dialect, link, settings, metrics)
+
     table = (
         ("GET", "/", root, None),
         ("GET", "/livez", health, "live"),
@@ -61,7 +67,7 @@ def create_app(settings: Gateway, link: Link, metrics: Metrics) -> Edge:
         ("GET", "/health", health, None),
         ("GET", "/v1/models", models, None),
         ("GET", "/v1/models/{id}", models, "one"),
-        ("POST", "/v1/chat/completions", ChatResource(link, settings, metrics), None),
+        ("POST", "/v1/chat/completions", generate(OpenAIChat()), None),
         ("POST", "/v1/embeddings", EmbeddingsResource(link, settings, metrics), None),
     )
     for _, path, resource, suffix in table:

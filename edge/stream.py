@@ -88,6 +88,12 @@ class Stream:
         self._taken_at = self._loop.time()
         return items
 
+    @property
+    def prompt_tokens(self) -> int:
+        """The prompt's length, if it is served already and nothing has been taken yet; else 0."""
+        accepted = [item for item in self._items if isinstance(item, Accepted)]
+        return accepted[0].prompt_tokens if accepted else 0
+
     async def outcome(self) -> Finished | Counted:
         """Wait for the end; raises the fault if it is one."""
         while True:

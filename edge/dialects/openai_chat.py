@@ -60,7 +60,7 @@ THINKING_OFF = frozenset({"none", "minimal"})
 class ParsedChat(NamedTuple):
     """The request, and how its client wants the answer."""
 
-    chat: Chat
+    request: Chat
     stream: bool
     include_usage: bool
 

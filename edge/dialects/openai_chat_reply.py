@@ -10,6 +10,8 @@ from __future__ import annotations
 from msgspec import Struct, field
 from msgspec.json import Encoder
 
+from cortex.edge.dialects.dialect import Answered, Asked
+from cortex.edge.dialects.openai_chat import ParsedChat, parse
 from cortex.edge.errors import envelope
 from cortex.protocol.deltas import (
     Delta,
@@ -73,8 +75,8 @@ def _rated(token: bytes, logprob: float) -> dict[str, object]:
 class ChatStream:
     """Encodes one answer as server-sent events. Every method returns the bytes to send."""
 
-    def __init__(self, id: str, model: str, created: int, *, include_usage: bool = False, n: int = 1) -> None:  # noqa: A002
-        common = {"id": id, "object": "chat.completion.chunk", "created": created, "model": model}
+    def __init__(self, answered: Answered, *, include_usage: bool = False, n: int = 1) -> None:
+        common = _common(answered, "chat.completion.chunk")
         self._head = b"data: " + _encode(common)[:-1]
         self._include_usage = include_usage
         choices = [self._head + b',"choices":[{"index":%d,"delta":{' % index for index in range(n)]
@@ -84,7 +86,7 @@ class ChatStream:
         self._calls = [0] * n
         self._finished = [False] * n
 
-    def start(self) -> bytes:
+    def start(self, prompt_tokens: int) -> bytes:  # noqa: ARG002  (this dialect tells of them at the end)
         """The role of every choice; sent as soon as the request has a place in line."""
         return b"".join(prefix + b'"role":"assistant","content":""' + _OPEN for prefix in self._delta)
 
@@ -133,6 +135,10 @@ class ChatStream:
         spoken = _encode(reason_of(reason, self._calls[choice]))
         return self._delta[choice] + b'},"finish_reason":' + spoken + _END
 
+    def quiet(self, comment: bytes) -> bytes:
+        """The comment alone: any event would be a chunk to the SDKs."""
+        return comment
+
     def end(self, usage: Usage) -> bytes:
         """The end of an answer that is complete. No choice goes without a reason: clients would ask again."""
         out = [self._finish(choice, "stop") for choice in range(len(self._finished))]
@@ -144,6 +150,15 @@ class ChatStream:
     def fail(self, fault: Fault) -> bytes:
         """The end of an answer that is not; the SDKs raise on it."""
         return b"data: " + envelope(fault) + b"\n\n"
+
+
+def _common(answered: Answered, kind: str) -> dict[str, object]:
+    return {
+        "id": f"chatcmpl-{answered.id}",
+        "object": kind,
+        "created": answered.created,
+        "model": answered.model,
+    }
 
 
 class _Choice(Struct):
@@ -177,8 +192,8 @@ class _Choice(Struct):
 class ChatCollector:
     """Gathers one answer and encodes it as one body."""
 
-    def __init__(self, id: str, model: str, created: int, *, n: int = 1) -> None:  # noqa: A002
-        self._common = {"id": id, "object": "chat.completion", "created": created, "model": model}
+    def __init__(self, answered: Answered, *, n: int = 1) -> None:
+        self._common = _common(answered, "chat.completion")
         self._choices = [_Choice() for _ in range(n)]
 
     def push(self, delta: Delta) -> None:
@@ -207,3 +222,20 @@ class ChatCollector:
         """The whole answer."""
         choices = [choice.body(index) for index, choice in enumerate(self._choices)]
         return _encode({**self._common, "choices": choices, "usage": usage_of(usage)})
+
+
+class OpenAIChat:
+    """The dialect of `POST /v1/chat/completions`."""
+
+    def parse(self, body: bytes, asked: Asked) -> ParsedChat:
+        """Read a body. Raises `FaultError`."""
+        return parse(body, seed=asked.seed)
+
+    def encoder(self, parsed: ParsedChat, answered: Answered) -> ChatStream:
+        """The writer of a streamed answer."""
+        n = parsed.request.sampling.n
+        return ChatStream(answered, include_usage=parsed.include_usage, n=n)
+
+    def collector(self, parsed: ParsedChat, answered: Answered) -> ChatCollector:
+        """The writer of a whole answer."""
+        return ChatCollector(answered, n=parsed.request.sampling.n)

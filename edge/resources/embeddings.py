@@ -11,9 +11,9 @@ from cortex.edge.config import Gateway
 from cortex.edge.dialects.openai_embeddings import parse, reply
 from cortex.edge.errors import JSON_TYPE, internal, status_of
 from cortex.edge.events import Ticket
+from cortex.edge.incoming import BYTES_PER_TOKEN, digest_of, principal_of, require_json
 from cortex.edge.link import Link
 from cortex.edge.metrics import Metrics
-from cortex.edge.resources.chat import BYTES_PER_TOKEN, digest_of, principal_of, require_json
 from cortex.edge.submitting import encoded, submit
 from cortex.protocol.faults import FaultError
 from cortex.protocol.messages import Finished

@@ -36,7 +36,10 @@ def test_every_metric_is_emitted():
     silent = {family.name for family in world.registry.collect() if not any(s.value for s in family.samples)}
     assert silent == {"cortex_edge_inflight"}, "back to zero, and everything else has moved"
     labels = {
-        value for family in world.registry.collect() for sample in family.samples for value in sample.labels.values()
+        value
+        for family in world.registry.collect()
+        for sample in family.samples
+        for value in sample.labels.values()
     }
     assert "made-up-label" not in labels
     assert world.metric("cortex_prompt_tokens_total", model="demo") == 7

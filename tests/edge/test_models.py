@@ -11,7 +11,7 @@ from asgi_driver import Exchange
 from edge_world import CHAT, HI, STREAMED, World, run
 from memory_link import DEMO, accepted, say
 
-from cortex.edge.resources.chat import digest_of
+from cortex.edge.incoming import digest_of
 from cortex.protocol.messages import CatalogueEntry, Cost, Loading, Names, Queued
 from cortex.protocol.request import Sampling
 

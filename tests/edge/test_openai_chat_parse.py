@@ -21,7 +21,7 @@ def body(**fields):
 
 
 def chat(**fields):
-    return parse(body(**fields)).chat
+    return parse(body(**fields)).request
 
 
 def refused(data):
@@ -41,10 +41,10 @@ def test_a_minimal_body_has_defaults():
     """Model and one message suffice."""
     parsed = parse(body(), seed=7)
     assert (parsed.stream, parsed.include_usage) == (False, False)
-    assert parsed.chat.model == "demo"
-    assert parsed.chat.turns[0].text == "hi"
-    assert parsed.chat.sampling.seed == 7
-    assert parsed.chat.sampling.max_tokens is None
+    assert parsed.request.model == "demo"
+    assert parsed.request.turns[0].text == "hi"
+    assert parsed.request.sampling.seed == 7
+    assert parsed.request.sampling.max_tokens is None
 
 
 def test_null_means_absent_everywhere():
@@ -103,7 +103,7 @@ def test_tools_carry_their_schema_as_sent():
         b'{"model":"demo","messages":[{"role":"user","content":"x"}],"tools":[{"type":"function",'
         b'"function":{"name":"f","description":"d","strict":true,"parameters":{"b" : 1,  "a":[2.50]}}}]}'
     )
-    tool = parse(data).chat.tools[0]
+    tool = parse(data).request.tools[0]
     assert (tool.name, tool.description, tool.schema) == ("f", "d", b'{"b" : 1,  "a":[2.50]}')
 
 
@@ -380,7 +380,7 @@ def test_any_json_is_parsed_or_refused(value):
         parsed = parse(data)
     except FaultError:
         return
-    assert decode_request(encode_request(parsed.chat)) == parsed.chat
+    assert decode_request(encode_request(parsed.request)) == parsed.request
 
 
 @settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cortex.edge.dialects.dialect import Answered
 from cortex.edge.dialects.openai_chat_reply import ChatCollector, ChatStream
 from cortex.protocol.deltas import (
     Delta,
@@ -36,13 +37,13 @@ def events(data):
 
 
 def streamed(deltas, *, include_usage=False, n=1):
-    encoder = ChatStream("chatcmpl-1", "demo", 123, include_usage=include_usage, n=n)
-    data = encoder.start() + b"".join(encoder.push(each) for each in deltas) + encoder.end(USAGE)
+    encoder = ChatStream(Answered("1", "demo", 123), include_usage=include_usage, n=n)
+    data = encoder.start(0) + b"".join(encoder.push(each) for each in deltas) + encoder.end(USAGE)
     return events(data)
 
 
 def collected(deltas, n=1):
-    collector = ChatCollector("chatcmpl-1", "demo", 123, n=n)
+    collector = ChatCollector(Answered("1", "demo", 123), n=n)
     for each in deltas:
         collector.push(each)
     return json.loads(collector.body(USAGE))
@@ -105,7 +106,7 @@ def test_every_choice_gets_a_finish_reason():
 
 def test_a_failed_stream_ends_with_an_error_and_no_done():
     """The SDKs raise on the error object."""
-    encoder = ChatStream("chatcmpl-1", "demo", 123)
+    encoder = ChatStream(Answered("1", "demo", 123))
     (event,) = events(encoder.fail(Fault(code=Code.NEURON_LOST, message="gone")))
     assert event == {
         "error": {"message": "gone", "type": "server_error", "param": None, "code": "neuron_lost"}

@@ -14,14 +14,15 @@ from typing import Any
 from cortex.protocol.request import ToolSpec
 from cortex.protocol.toolcalls.schemas import property_of, types_of
 
-NAME, ARGUMENTS, BODY, KEY, VALUE = "{name}", "{arguments}", "{body}", "{key}", "{value}"
+NAME, ARGUMENTS, BODY, PARAMETERS = "{name}", "{arguments}", "{body}", "{parameters}"
+KEY, VALUE = "{key}", "{value}"
 
 JSON_OPTIONS = {"whitespace_pattern": " ?", "lenient": True}
 
 
 @dataclass(frozen=True)
 class Writing:
-    """`call` holds literals and the places of NAME, ARGUMENTS (as JSON), BODY (an object of both) or parameters.
+    """`call` holds literals and the places of NAME, ARGUMENTS (as JSON), BODY (an object of both) or PARAMETERS.
 
     `keys` are what BODY calls the name and the arguments. `parameter` is how one of the arguments is written where they
     are not JSON: literals and the places of KEY and VALUE, of which the literal behind VALUE ends it.
@@ -43,9 +44,18 @@ def _listed(start: str, end: str, **more: Any) -> Writing:
     return Writing((BODY,), start=start + "[", between=", ", end="]" + end, **more)
 
 
+def _python(start: str, end: str, *, between: str = ", ") -> Writing:
+    return Writing(
+        (NAME, "(", PARAMETERS, ")"),
+        start=start,
+        between=between,
+        end=end,
+        parameter=(KEY, "=", VALUE, ""),
+        literals=True,
+    )
+
+
 _HERMES = Writing(("<tool_call>\n", BODY, "\n</tool_call>"), between="\n")
-_PYTHON = {"between": ", ", "parameter": (KEY, "=", VALUE, ""), "literals": True}
-_PARAMETERS = "{parameters}"
 
 WRITINGS: dict[str, Writing] = {
     "hermes": _HERMES,
@@ -86,34 +96,27 @@ WRITINGS: dict[str, Writing] = {
         (" to=functions.", NAME, "<|channel|>commentary <|constrain|>json<|message|>", ARGUMENTS, "<|call|>"),
         alone=True,
     ),
-    "pythonic": Writing((NAME, "(", _PARAMETERS, ")"), start="[", end="]", **_PYTHON),
-    "lfm2": Writing(
-        (NAME, "(", _PARAMETERS, ")"), start="<|tool_call_start|>[", end="]<|tool_call_end|>", **_PYTHON
-    ),
-    "olmo": Writing(
-        (NAME, "(", _PARAMETERS, ")"),
-        start="<function_calls>",
-        end="</function_calls>",
-        **{**_PYTHON, "between": "\n"},
-    ),
+    "pythonic": _python("[", "]"),
+    "lfm2": _python("<|tool_call_start|>[", "]<|tool_call_end|>"),
+    "olmo": _python("<function_calls>", "</function_calls>", between="\n"),
     "qwen-xml": Writing(
-        ("<tool_call>\n<function=", NAME, ">\n", _PARAMETERS, "</function>\n</tool_call>"),
+        ("<tool_call>\n<function=", NAME, ">\n", PARAMETERS, "</function>\n</tool_call>"),
         between="\n",
         parameter=("<parameter=", KEY, ">\n", VALUE, "\n</parameter>\n"),
     ),
     "seed-oss": Writing(
-        ("<seed:tool_call>\n<function=", NAME, ">\n", _PARAMETERS, "</function>\n</seed:tool_call>"),
+        ("<seed:tool_call>\n<function=", NAME, ">\n", PARAMETERS, "</function>\n</seed:tool_call>"),
         between="\n",
         parameter=("<parameter=", KEY, ">", VALUE, "</parameter>\n"),
     ),
     "minimax-m2": Writing(
-        ('<invoke name="', NAME, '">\n', _PARAMETERS, "</invoke>\n"),
+        ('<invoke name="', NAME, '">\n', PARAMETERS, "</invoke>\n"),
         start="<minimax:tool_call>\n",
         end="</minimax:tool_call>",
         parameter=('<parameter name="', KEY, '">', VALUE, "</parameter>\n"),
     ),
     "glm": Writing(
-        ("<tool_call>", NAME, "\n", _PARAMETERS, "</tool_call>"),
+        ("<tool_call>", NAME, "\n", PARAMETERS, "</tool_call>"),
         between="\n",
         parameter=("<arg_key>", KEY, "</arg_key>\n<arg_value>", VALUE, "</arg_value>\n"),
     ),

@@ -10,7 +10,7 @@ from cortex.neuron.engine.torch.sampler import Picked
 from cortex.neuron.engine.torch.stops import StopFilter
 from cortex.neuron.engine.torch.vocabulary import Vocabulary
 from cortex.protocol.deltas import Score
-from cortex.protocol.request import Chat
+from cortex.protocol.request import Chat, Complete
 from cortex.protocol.toolcalls import PLAIN, call_ids, parser_for
 from cortex.protocol.toolcalls.detect import reasoning_is_open
 
@@ -23,7 +23,7 @@ def new_answer(loaded: Loaded, admitted: Admitted, request: str, choice: int) ->
     family = loaded.speech.family if chat else PLAIN
     parser = parser_for(
         family,
-        prompt.tools if chat and may_call(admitted.request) else (),
+        prompt.tools if may_call(admitted.request) else (),
         reasoning_open=reasoning_is_open(family, prompt.tail),
         call_id=call_ids(request, choice),
         steps=loaded.speech.steps,
@@ -36,9 +36,12 @@ def new_answer(loaded: Loaded, admitted: Admitted, request: str, choice: int) ->
     )
 
 
-def may_call(chat: Chat) -> bool:
+def may_call(request: Chat | Complete) -> bool:
     """Whether a call may be found in the answer: not in one that must have another form."""
-    return chat.response_format.kind == "text" or chat.tool_choice.mode in ("required", "named")
+    if isinstance(request, Complete):
+        return False
+    forced = request.tool_choice.mode in ("required", "named")
+    return forced or request.response_format.kind == "text"
 
 
 def score(vocabulary: Vocabulary, picked: Picked) -> Score:

@@ -1,23 +1,22 @@
-"""`POST /v1/chat/completions`: read, submit, wait for the broker's first word, then stream or collect."""
+"""A route that generates text: read, submit, wait for the broker's first word, then stream or collect."""
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import secrets
 import time
+from typing import Generic, TypeVar
 
-import falcon
 import falcon.asgi
 from msgspec import structs
 
 from cortex.edge import prefix
 from cortex.edge.catalogue import with_defaults
 from cortex.edge.config import Gateway
-from cortex.edge.dialects.openai_chat import ParsedChat, parse
-from cortex.edge.dialects.openai_chat_reply import ChatCollector, ChatStream
+from cortex.edge.dialects.dialect import Answered, Asked, Collector, Dialect, Encoder, Parsed
 from cortex.edge.errors import JSON_TYPE, internal, status_of
 from cortex.edge.events import Ticket
+from cortex.edge.incoming import BYTES_PER_TOKEN, digest_of, principal_of, require_json
 from cortex.edge.link import Link
 from cortex.edge.metrics import Metrics, Record
 from cortex.edge.stream import Stream
@@ -26,46 +25,48 @@ from cortex.edge.waiting import Waiting
 from cortex.protocol.deltas import Delta, Finish, Scores, ToolEnd
 from cortex.protocol.faults import Fault, FaultError
 from cortex.protocol.messages import Accepted, Finished, Loading, Queued
-from cortex.protocol.request import Chat
+from cortex.protocol.request import Chat, Complete
 
 log = logging.getLogger("cortex.edge")
 
 EVENT_STREAM = "text/event-stream; charset=utf-8"
 ASSUMED_OUTPUT = 1024
 """Tokens that a request is charged for at most before it is known how many it took."""
-BYTES_PER_TOKEN = 4
-DIGEST_BYTES = 16
+
+P = TypeVar("P", bound=Parsed)
 
 
-class ChatResource:
-    """Chat completions."""
+class GenerateResource(Generic[P]):
+    """One dialect's way to ask for text."""
 
-    def __init__(self, link: Link, settings: Gateway, metrics: Metrics) -> None:
+    def __init__(self, dialect: Dialect[P], link: Link, settings: Gateway, metrics: Metrics) -> None:
+        self._dialect = dialect
         self._link = link
         self._settings = settings
         self._metrics = metrics
 
     async def on_post(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
-        """Answer one chat."""
+        """Answer one request."""
         require_json(req)
         body = await req.stream.read()
-        parsed = parse(body, seed=secrets.randbits(63))
-        entry = self._link.catalogue.find(parsed.chat.model)
+        parsed = self._dialect.parse(body, Asked(seed=secrets.randbits(63)))
+        asked = parsed.request
+        entry = self._link.catalogue.find(asked.model)
         req.context.model = entry.id
-        chat = structs.replace(
-            parsed.chat, model=entry.id, sampling=with_defaults(parsed.chat.sampling, entry)
-        )
-        stream, record = submit(req, self._link, self._metrics, self._ticket(req, chat, body))
+        request = structs.replace(asked, model=entry.id, sampling=with_defaults(asked.sampling, entry))
+        stream, record = submit(req, self._link, self._metrics, self._ticket(req, request, body))
+        answered = Answered(stream.request.removeprefix("req_"), asked.model, int(time.time()))
         try:
             await stream.verdict()
             if parsed.stream:
                 resp.content_type = EVENT_STREAM
                 resp.set_header("cache-control", "no-cache")
                 resp.set_header("x-accel-buffering", "no")
-                resp.stream = ChatEvents(stream, _encoder(stream, parsed), record, Waiting(entry.id))
+                encoder = self._dialect.encoder(parsed, answered)
+                resp.stream = Events(stream, encoder, record, Waiting(entry.id))
             else:
                 resp.content_type = JSON_TYPE
-                resp.data = await _collect(stream, parsed.chat, record)
+                resp.data = await _collect(stream, self._dialect.collector(parsed, answered), record)
         except FaultError as error:
             record.end(status_of(error.fault), fault=error.fault)
             raise
@@ -74,27 +75,27 @@ class ChatResource:
             stream.cancel()
             raise
 
-    def _ticket(self, req: falcon.asgi.Request, chat: Chat, body: bytes) -> Ticket:
-        blob = encoded(chat, "shorten its messages or tools")
+    def _ticket(self, req: falcon.asgi.Request, request: Chat | Complete, body: bytes) -> Ticket:
+        blob = encoded(request, "shorten its messages or tools")
         principal = principal_of(req)
-        limit = chat.sampling.max_tokens or ASSUMED_OUTPUT
+        limit = request.sampling.max_tokens or ASSUMED_OUTPUT
         return Ticket(
             request=req.scope["cortex.request_id"],
-            model=chat.model,
+            model=request.model,
             attachments=(blob,),
-            choices=chat.sampling.n,
+            choices=request.sampling.n,
             principal=principal,
             cost=len(blob) // BYTES_PER_TOKEN + min(limit, ASSUMED_OUTPUT),
             queue_ms=int(self._settings.queue_s * 1000),
             digest=digest_of(principal, body),
-            blocks=prefix.blocks(chat, principal),
+            blocks=prefix.blocks(request, principal) if isinstance(request, Chat) else (),
         )
 
 
-class ChatEvents:
+class Events:
     """The events of one streamed answer. All that is there goes out in one write."""
 
-    def __init__(self, stream: Stream, encoder: ChatStream, record: Record, waiting: Waiting) -> None:
+    def __init__(self, stream: Stream, encoder: Encoder, record: Record, waiting: Waiting) -> None:
         self._stream = stream
         self._encoder = encoder
         self._record = record
@@ -102,20 +103,20 @@ class ChatEvents:
         self._begun = False
         self._ended = False
 
-    def __aiter__(self) -> ChatEvents:
+    def __aiter__(self) -> Events:
         return self
 
     async def __anext__(self) -> bytes:
         if not self._begun:
             self._begun = True
-            return self._encoder.start()
+            return self._encoder.start(self._stream.prompt_tokens)
         if self._ended:
             raise StopAsyncIteration
         while True:
             items = await self._stream.take()
-            if not items:
-                return self._waiting.quiet(time.monotonic())
             try:
+                if not items:
+                    return self._encoder.quiet(self._waiting.quiet(time.monotonic()))
                 data = b"".join([self._encode(item) for item in items])
             except Exception:
                 log.exception("request %s could not be encoded", self._stream.request)
@@ -136,7 +137,8 @@ class ChatEvents:
         if isinstance(item, Fault):
             return self._fail(item)
         if isinstance(item, Queued | Loading):
-            return self._waiting.hear(item, time.monotonic())
+            comment = self._waiting.hear(item, time.monotonic())
+            return self._encoder.quiet(comment) if comment else b""
         if isinstance(item, Accepted):
             self._waiting.serve()
         return b""
@@ -151,9 +153,8 @@ class ChatEvents:
         self._stream.cancel()
 
 
-async def _collect(stream: Stream, chat: Chat, record: Record) -> bytes:
+async def _collect(stream: Stream, collector: Collector, record: Record) -> bytes:
     """Wait for the whole answer; raises the fault that ends it otherwise."""
-    collector = ChatCollector(_id(stream), chat.model, int(time.time()), n=chat.sampling.n)
     while True:
         for item in await stream.take():
             if type(item) is Delta:
@@ -167,42 +168,6 @@ async def _collect(stream: Stream, chat: Chat, record: Record) -> bytes:
                 raise FaultError(item)
 
 
-def _encoder(stream: Stream, parsed: ParsedChat) -> ChatStream:
-    chat = parsed.chat
-    return ChatStream(
-        _id(stream), chat.model, int(time.time()), include_usage=parsed.include_usage, n=chat.sampling.n
-    )
-
-
-def _id(stream: Stream) -> str:
-    return "chatcmpl-" + stream.request.removeprefix("req_")
-
-
 def has_content(delta: Delta) -> bool:
     """Whether a client sees something of it: text, reasoning or a tool call."""
     return any(not isinstance(piece, Finish | Scores | ToolEnd) for piece in delta.pieces)
-
-
-def require_json(req: falcon.asgi.Request) -> None:
-    """Refuse a body that a web page could send without asking: 415."""
-    kind = (req.content_type or "").partition(";")[0].strip().lower()
-    if kind != JSON_TYPE:
-        raise falcon.HTTPUnsupportedMediaType
-
-
-def digest_of(principal: str, body: bytes) -> bytes:
-    """What an identical resend of the same principal has in common with the first; a drawn seed is not in it."""
-    digest = hashlib.blake2b(principal.encode("utf-8", "surrogateescape"), digest_size=DIGEST_BYTES)
-    digest.update(b"\0")
-    digest.update(body)
-    return digest.digest()
-
-
-def principal_of(req: falcon.asgi.Request) -> str:
-    """Whose request it is, for fairness: the digest of the credential presented, else the peer's address."""
-    credential = req.get_header("authorization") or req.get_header("x-api-key")
-    if credential is None:
-        return req.remote_addr
-    scheme, _, token = credential.partition(" ")
-    secret = token.strip() if scheme.lower() == "bearer" else credential
-    return hashlib.sha256(secret.encode()).hexdigest()

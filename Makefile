@@ -1,5 +1,6 @@
 # make up     start cortex with the bundled demo model        (ARGS="--http 127.0.0.1:8080" passes flags through)
 # make test   everything that needs no GPU
+# make test-long  a million damaged replies through the tool-call parsers: minutes
 # make check  format, lint, types, import contracts
 # make bench  measure, print tables, write build/bench/*.json
 # make bench-engine  the torch engine beside transformers serve: 10 minutes, build/bench/engine.json
@@ -12,7 +13,7 @@ PACKAGES := protocol broker edge neuron deploy
 # One more than there are cores, for a test that waits for real processes leaves its core to another; each may load torch.
 WORKERS := $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 8 ? cores + 1 : 8)))
 
-.PHONY: up setup test check format bench bench-engine wheel clean
+.PHONY: up setup test test-long check format bench bench-engine wheel clean
 up: .venv/ready
 	@exec .venv/bin/cortex up $(ARGS)
 
@@ -45,6 +46,9 @@ test: setup
 	tests/support/install-prometheus \
 	  || echo "make test: no prometheus here, and it cannot be installed: its tests are skipped" >&2
 	OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+test-long: setup
+	HYPOTHESIS_PROFILE=long .venv/bin/python -m pytest -n $(WORKERS) --dist worksteal --timeout 3600 tests/protocol/toolcalls/test_fuzz.py $(ARGS)
 
 check: setup
 	.venv/bin/ruff format --check .

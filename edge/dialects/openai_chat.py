@@ -7,19 +7,21 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import msgspec
-from msgspec import Raw
-
-from cortex.edge.dialects import json_limits
-from cortex.edge.dialects.openai_chat_body import (
-    ABSENT,
-    Body,
-    Message,
-    Tool,
-    ToolReference,
-    invalid,
-    unsupported,
+from cortex.edge.dialects.decoding import ABSENT, invalid, unsupported
+from cortex.edge.dialects.fields import (
+    MAX_MESSAGES,
+    MAX_OUTPUT,
+    MAX_TOOLS,
+    SEED_MASK,
+    THINKING_OFF,
+    check_name,
+    json_object,
+    stops,
+    thinking_options,
+    whole,
+    within,
 )
+from cortex.edge.dialects.openai_chat_body import Body, Message, Tool, ToolReference
 from cortex.edge.dialects.openai_chat_body import Part as BodyPart
 from cortex.edge.dialects.openai_chat_body import ToolChoice as BodyToolChoice
 from cortex.edge.dialects.openai_chat_body import read as read_body
@@ -36,15 +38,9 @@ from cortex.protocol.request import (
     Turn,
 )
 
-MAX_MESSAGES = 4096
-MAX_TOOLS = 512
-MAX_STOPS = 16
 MAX_CHOICES = 4
-MAX_NAME = 128
 MAX_BIASES = 1024
 MAX_LIKELIEST = 20
-MAX_OUTPUT = 2**31 - 1
-SEED_MASK = 2**63 - 1
 
 ROLES: dict[str, Role] = {
     "developer": "system",
@@ -54,7 +50,6 @@ ROLES: dict[str, Role] = {
     "tool": "tool",
     "function": "tool",
 }
-THINKING_OFF = frozenset({"none", "minimal"})
 
 
 class ParsedChat(NamedTuple):
@@ -68,7 +63,7 @@ class ParsedChat(NamedTuple):
 def parse(data: bytes, *, seed: int = 0) -> ParsedChat:
     """Read a body. `seed` is used where the client gives none: it is drawn outside, for this is pure."""
     body = read_body(data)
-    _check_name(body.model, "model")
+    check_name(body.model, "model")
     _refuse_impossible(body)
     tools = _tools(body.tools or [])
     choice, tools = _tool_choice(body, tools)
@@ -83,11 +78,6 @@ def parse(data: bytes, *, seed: int = 0) -> ParsedChat:
     )
     wants_usage = body.stream_options is not None and bool(body.stream_options.include_usage)
     return ParsedChat(chat, bool(body.stream), wants_usage)
-
-
-def _check_name(name: str, param: str) -> None:
-    if not 1 <= len(name) <= MAX_NAME:
-        raise invalid(param, f"must have 1 to {MAX_NAME} characters")
 
 
 def _refuse_impossible(body: Body) -> None:
@@ -162,7 +152,7 @@ def _history_calls(message: Message, at: str) -> tuple[ToolCall, ...]:
         here = f"{at}.tool_calls[{index}]"
         if call.function is None:
             raise unsupported(here, "must be of type function")
-        _check_name(call.function.name, f"{here}.function.name")
+        check_name(call.function.name, f"{here}.function.name")
         arguments = (call.function.arguments or "").encode()
         calls.append(ToolCall(id=call.id or "", name=call.function.name, arguments=arguments))
     if message.function_call is not None:
@@ -186,27 +176,15 @@ def _tools(tools: list[Tool]) -> tuple[ToolSpec, ...]:
         if tool.function is None:
             raise invalid(f"{at}.function", "is required")
         name = tool.function.name
-        _check_name(name, f"{at}.function.name")
+        check_name(name, f"{at}.function.name")
         if name in names:
             raise invalid(
                 f"{at}.function.name", "names a tool that was offered before; give each a name of its own"
             )
         names.add(name)
-        schema = _object(tool.function.parameters, f"{at}.function.parameters")
+        schema = json_object(tool.function.parameters, f"{at}.function.parameters")
         specs.append(ToolSpec(name=name, description=tool.function.description or "", schema=schema))
     return tuple(specs)
-
-
-def _object(raw: Raw, at: str) -> bytes:
-    """The bytes of a JSON object that is passed on unread; an empty one where nothing was sent."""
-    data = bytes(raw)
-    if data in ABSENT:
-        return b"{}"
-    if not data.lstrip().startswith(b"{"):
-        raise invalid(at, "must be an object")
-    if len(data) > json_limits.MAX_DEPTH and (reason := json_limits.problem(data)):
-        raise invalid(at, reason)
-    return data
 
 
 def _tool_choice(body: Body, tools: tuple[ToolSpec, ...]) -> tuple[ToolChoice, tuple[ToolSpec, ...]]:
@@ -257,52 +235,36 @@ def _offered(reference: ToolReference, tools: tuple[ToolSpec, ...], at: str) -> 
 # ── options ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _within(
-    value: float | None, param: str, low: float, high: float, *, open_low: bool = False
-) -> float | None:
-    if value is not None and not (low <= value <= high and (value > low or not open_low)):
-        more = "greater than" if open_low else "at least"
-        raise invalid(param, f"must be {more} {low:g} and at most {high:g}")
-    return value
-
-
-def _whole(value: int | None, param: str, low: int, high: int = SEED_MASK) -> int | None:
-    if value is not None and not low <= value <= high:
-        limit = f" and at most {high}" if high < MAX_OUTPUT else ""
-        raise invalid(param, f"must be at least {low}{limit}")
-    return value
-
-
 def _sampling(body: Body, seed: int) -> Sampling:
     newer = body.max_completion_tokens is not None
     limit = body.max_completion_tokens if newer else body.max_tokens
-    limit = _whole(limit, "max_completion_tokens" if newer else "max_tokens", 1)
-    top_p = _within(body.top_p, "top_p", 0, 1)
-    given = _whole(body.seed, "seed", -(2**63))
-    top_k = _whole(body.top_k, "top_k", -1)
-    least = _whole(body.min_tokens, "min_tokens", 0) or 0
+    limit = whole(limit, "max_completion_tokens" if newer else "max_tokens", 1)
+    top_p = within(body.top_p, "top_p", 0, 1)
+    given = whole(body.seed, "seed", -(2**63))
+    top_k = whole(body.top_k, "top_k", -1)
+    least = whole(body.min_tokens, "min_tokens", 0) or 0
     return Sampling(
-        temperature=_within(body.temperature, "temperature", 0, 2),
+        temperature=within(body.temperature, "temperature", 0, 2),
         top_p=1e-6 if top_p == 0 else top_p,  # OpenAI takes 0; it leaves the likeliest token alone
         top_k=None if top_k is None else min(top_k, MAX_OUTPUT),
-        min_p=_within(body.min_p, "min_p", 0, 1),
-        frequency_penalty=_within(body.frequency_penalty, "frequency_penalty", -2, 2),
-        presence_penalty=_within(body.presence_penalty, "presence_penalty", -2, 2),
-        repetition_penalty=_within(body.repetition_penalty, "repetition_penalty", 0, 10, open_low=True),
+        min_p=within(body.min_p, "min_p", 0, 1),
+        frequency_penalty=within(body.frequency_penalty, "frequency_penalty", -2, 2),
+        presence_penalty=within(body.presence_penalty, "presence_penalty", -2, 2),
+        repetition_penalty=within(body.repetition_penalty, "repetition_penalty", 0, 10, open_low=True),
         logit_bias=_logit_bias(body.logit_bias),
         seed=(seed if given is None else given) & SEED_MASK,
-        stop=_stop(body.stop),
+        stop=stops(body.stop, "stop"),
         max_tokens=None if limit is None else min(limit, MAX_OUTPUT),
         min_tokens=min(least, MAX_OUTPUT),
         ignore_eos=bool(body.ignore_eos),
-        n=_whole(body.n, "n", 1, MAX_CHOICES) or 1,
+        n=whole(body.n, "n", 1, MAX_CHOICES) or 1,
         logprobs=_logprobs(body),
     )
 
 
 def _logprobs(body: Body) -> int | None:
     """How many of the likeliest tokens are told with each; None: not even the token's own probability."""
-    likeliest = _whole(body.top_logprobs, "top_logprobs", 0, MAX_LIKELIEST) or 0
+    likeliest = whole(body.top_logprobs, "top_logprobs", 0, MAX_LIKELIEST) or 0
     if likeliest and not body.logprobs:
         raise invalid("top_logprobs", "requires logprobs; set logprobs to true")
     return likeliest if body.logprobs else None
@@ -316,19 +278,8 @@ def _logit_bias(bias: dict[str, float] | None) -> dict[str, float] | None:
     for token, value in bias.items():
         if not (token.isascii() and token.isdigit() and len(token) <= 9):
             raise invalid("logit_bias", "must have token ids as its keys")
-        _within(value, f"logit_bias.{token}", -100, 100)
+        within(value, f"logit_bias.{token}", -100, 100)
     return bias
-
-
-def _stop(stop: str | list[str] | None) -> tuple[str, ...]:
-    if stop is None:
-        return ()
-    stops = (stop,) if isinstance(stop, str) else tuple(stop)
-    if len(stops) > MAX_STOPS:
-        raise invalid("stop", f"holds {len(stops)} strings; send at most {MAX_STOPS}")
-    if not all(stops):
-        raise invalid("stop", "must not hold an empty string")
-    return stops
 
 
 def _response_format(body: Body) -> ResponseFormat:
@@ -340,20 +291,13 @@ def _response_format(body: Body) -> ResponseFormat:
     if wanted.type == "json_schema":
         if wanted.json_schema is None or bytes(wanted.json_schema.schema) in ABSENT:
             raise invalid("response_format.json_schema.schema", "is required")
-        schema = _object(wanted.json_schema.schema, "response_format.json_schema.schema")
+        schema = json_object(wanted.json_schema.schema, "response_format.json_schema.schema")
         return ResponseFormat(kind="json_schema", definition=schema, strict=bool(wanted.json_schema.strict))
     raise invalid("response_format.type", "must be text, json_object or json_schema")
 
 
-_options_decoder = msgspec.json.Decoder(dict[str, Raw])
-
-
 def _template_options(body: Body) -> bytes:
     """Options for the chat template: what the client sent, and `enable_thinking` from the effort if not in it."""
-    given = _object(body.chat_template_kwargs, "chat_template_kwargs")
-    if body.reasoning_effort is None:
-        return given
-    options = _options_decoder.decode(given)
-    thinking = b"false" if body.reasoning_effort in THINKING_OFF else b"true"
-    options.setdefault("enable_thinking", Raw(thinking))
-    return msgspec.json.encode(options)
+    given = json_object(body.chat_template_kwargs, "chat_template_kwargs")
+    effort = body.reasoning_effort
+    return thinking_options(None if effort is None else effort not in THINKING_OFF, given)

@@ -10,12 +10,12 @@ from typing import Literal, NamedTuple
 import msgspec
 from msgspec import Struct
 
-from cortex.edge.dialects.openai_chat_body import decode, invalid
+from cortex.edge.dialects.decoding import decode, invalid
+from cortex.edge.dialects.fields import check_name
 from cortex.protocol.request import Embed
 from cortex.protocol.values import Usage
 
 MAX_INPUTS = 2048
-MAX_NAME = 128
 MAX_TOKEN = 2**31 - 1
 PIECE = 64
 """Vectors that are encoded at a time."""
@@ -46,8 +46,7 @@ _decoder = msgspec.json.Decoder(Body)
 def parse(data: bytes) -> ParsedEmbed:
     """Read a body."""
     body = decode(data, _decoder)
-    if not 1 <= len(body.model) <= MAX_NAME:
-        raise invalid("model", f"must have 1 to {MAX_NAME} characters")
+    check_name(body.model, "model")
     if body.encoding_format not in (None, "float", "base64"):
         raise invalid("encoding_format", "must be float or base64")
     if body.dimensions is not None and not 1 <= body.dimensions <= MAX_TOKEN:

@@ -1,0 +1,121 @@
+"""JSON bytes → struct, for every dialect: whatever is wrong is one fault, in the words of JSON, that names the field.
+
+It knows no dialect: what a field means, and which values make sense, is theirs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import TypeVar
+
+import msgspec
+from msgspec import Raw, Struct
+
+from cortex.edge.dialects import json_limits
+from cortex.protocol.faults import Code, FaultError, fault
+
+ABSENT = (b"", b"null")
+"""What a `Raw` field holds when the client sent nothing for it."""
+
+ENVELOPE_DEPTH = 4
+"""The outermost object, `tools`, the tool and its `function` lie around a schema."""
+
+B = TypeVar("B", bound=Struct)
+_PATH = re.compile(r"^(?P<message>.*) - at `(?:key in )?\$\.?(?P<path>.*)`$", re.DOTALL)
+_MISSING = re.compile(r"missing required field `(.+?)`")
+_TYPES = re.compile(r"Expected `(?P<expected>.+?)`, got `(?P<found>.+?)`")
+_EACH = "[...]"
+"""How the decoder writes "any value of this object"."""
+_WORDS = {
+    "str": "a string",
+    "int": "an integer",
+    "float": "a number",
+    "bool": "a boolean",
+    "array": "an array",
+    "object": "an object",
+    "null": "null",
+}
+"""JSON's words for the decoder's."""
+_fields_decoder = msgspec.json.Decoder(dict[str, Raw])
+LONGEST_NAME = 64
+"""Characters of a field's name that an error repeats."""
+
+
+def invalid(param: str | None, predicate: str) -> FaultError:
+    """The exception for a field that cannot be right. Its message is a sentence: "param must be …"."""
+    return fault(Code.INVALID_REQUEST, f"{param or 'The body'} {predicate}.", param=param)
+
+
+def unsupported(param: str, predicate: str) -> FaultError:
+    """The exception for a field that is right and that nothing here can serve."""
+    return fault(Code.UNSUPPORTED, f"{param} {predicate}.", param=param)
+
+
+def decode(data: bytes, decoder: msgspec.json.Decoder[B]) -> B:
+    """Bytes → struct; every complaint of the decoder becomes a `FaultError`."""
+    if not data.strip():
+        raise invalid(None, "is empty; send a JSON object")
+    try:
+        str(data, "utf-8")  # the decoder does not look into what it skips
+        return decoder.decode(data)
+    except msgspec.ValidationError as error:
+        raise _named(str(error)) from error
+    except RecursionError as error:
+        raise invalid(
+            None, f"is nested deeper than {json_limits.MAX_DEPTH} levels; send less depth"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise invalid(None, f"is not valid UTF-8 at byte {error.start}; encode it as UTF-8") from error
+    except msgspec.DecodeError as error:
+        reason = (
+            str(error)
+            .removeprefix("JSON is malformed: ")
+            .replace("Input data was truncated", "it ends too early")
+        )
+        raise invalid(None, f"is not valid JSON: {reason}") from error
+
+
+def _named(complaint: str) -> FaultError:
+    """The decoder's complaint as a fault that names the field."""
+    found = _PATH.match(complaint)
+    message, path = (found["message"], found["path"]) if found else (complaint, "")
+    if missing := _MISSING.search(message):
+        return invalid(f"{path}.{missing[1]}" if path else missing[1], "is required")
+    predicate = _predicate(message)
+    if path.endswith(_EACH):
+        path = path.removesuffix(_EACH)
+        return invalid(path, f"holds a value that {predicate}")
+    return invalid(path or None, predicate)
+
+
+def _predicate(message: str) -> str:
+    """The decoder's complaint in words that a JSON user knows."""
+    types = _TYPES.match(message)
+    if types is None:
+        return f"is not valid ({message[:1].lower()}{message[1:]}); send another value"
+    wanted = [word for word in types["expected"].split(" | ") if word != "null"]
+    found = _WORDS.get(types["found"], types["found"])
+    if found == "a number":  # an integer is one too
+        found = "a number with a fraction"
+    return f"must be {' or '.join(_WORDS.get(word, word) for word in wanted)}, not {found}"
+
+
+def require_shallow(data: bytes, raw_fields: Iterable[tuple[str, bytes]]) -> None:
+    """Refuse a body that is too deep or holds a number that is too wide, in what is passed on unread or elsewhere.
+
+    `raw_fields` are the former, each with its place in the body.
+    """
+    if (reason := json_limits.problem(data, json_limits.MAX_DEPTH + ENVELOPE_DEPTH)) is not None:
+        for param, raw in raw_fields:
+            if json_limits.problem(raw):
+                raise invalid(param, reason)
+        raise invalid(_culprit(data), reason)
+
+
+def _culprit(data: bytes) -> str | None:
+    """The field of the body that is too deep or holds a number that is too wide, read by anybody or not."""
+    for name, raw in _fields_decoder.decode(data).items():
+        if json_limits.problem(raw, json_limits.MAX_DEPTH + ENVELOPE_DEPTH):
+            return name[:LONGEST_NAME]
+    return None

@@ -1,4 +1,4 @@
-"""One table from fault to HTTP: status, OpenAI type, headers, envelope. Pure.
+"""One table from fault to HTTP: status, type, headers, and the error object as a route's clients know it. Pure.
 
 Messages come from faults only. An exception's text never reaches a client: it may hold an address or a prompt.
 """
@@ -6,6 +6,8 @@ Messages come from faults only. An exception's text never reaches a client: it m
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from typing import Protocol
 
 import msgspec
 
@@ -43,6 +45,22 @@ STATUSES: dict[Code, tuple[int, str]] = {
 RETRY_AFTER: dict[Code, int] = {Code.NO_CAPACITY: 5, Code.OVERLOADED: 2, Code.RATE_LIMITED: 2}
 """Seconds to wait where the fault itself does not say; 1 for all others."""
 
+ANTHROPIC_TYPES: dict[int, str] = {
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    504: "timeout_error",
+    529: "overloaded_error",
+}
+"""Status → Anthropic's type; others are `invalid_request_error` below 500 and `api_error` from there.
+
+What passes stays a 503 there too, with `retry-after`: clients wait as they are told. At a 529 some agents give up after
+a few tries, or go over to another model.
+"""
+
 # Failures of HTTP itself, which never cross a socket of ours and so are no `Code`.
 HTTP_CODES: dict[int, str] = {
     404: "not_found",
@@ -63,6 +81,60 @@ def status_of(fault: Fault) -> int:
     return STATUSES[fault.code][0]
 
 
+class Shape(Protocol):
+    """How some routes word a failure."""
+
+    id_headers: tuple[bytes, ...]
+    """Names of the headers that tell the request's id, in every answer."""
+
+    def fault(self, fault: Fault, request_id: str) -> bytes:
+        """The body that tells of a fault."""
+
+    def http(self, status: int, message: str, request_id: str) -> bytes:
+        """The body that tells of a failure of HTTP itself."""
+
+
+class _OpenAI:
+    id_headers: tuple[bytes, ...] = (b"x-request-id",)
+
+    def fault(self, fault: Fault, request_id: str) -> bytes:  # noqa: ARG002  # the header tells it
+        return envelope(fault)
+
+    def http(self, status: int, message: str, request_id: str) -> bytes:  # noqa: ARG002
+        return http_envelope(status, message)
+
+
+class _Anthropic:
+    id_headers: tuple[bytes, ...] = (b"x-request-id", b"request-id")
+
+    def fault(self, fault: Fault, request_id: str) -> bytes:
+        message = fault.message
+        if fault.code is Code.CONTEXT_LENGTH_EXCEEDED:
+            message = _too_long(fault)
+        return self._body(status_of(fault), message, fault.code.value, request_id)
+
+    def http(self, status: int, message: str, request_id: str) -> bytes:
+        return self._body(status, message, HTTP_CODES.get(status, "invalid_request"), request_id)
+
+    def _body(self, status: int, message: str, code: str, request_id: str) -> bytes:
+        kind = ANTHROPIC_TYPES.get(status) or ("api_error" if status >= 500 else "invalid_request_error")
+        error = {"type": kind, "message": message, "details": {"error_code": code}}
+        return msgspec.json.encode({"type": "error", "error": error, "request_id": request_id})
+
+
+OPENAI: Shape = _OpenAI()
+ANTHROPIC: Shape = _Anthropic()
+
+
+def shape_of(path: str, headers: Iterable[tuple[bytes, bytes]]) -> Shape:
+    """Whose words a request is refused in. The list of models is one that both dialects ask for."""
+    if path == "/v1/messages" or path.startswith("/v1/messages/"):
+        return ANTHROPIC
+    if path == "/v1/models" or path.startswith("/v1/models/"):
+        return ANTHROPIC if any(name == b"anthropic-version" for name, _ in headers) else OPENAI
+    return OPENAI
+
+
 def envelope(fault: Fault) -> bytes:
     """The OpenAI error object."""
     return _envelope(fault.message, STATUSES[fault.code][1], fault.code.value, fault.param)
@@ -77,6 +149,14 @@ def http_envelope(status: int, message: str) -> bytes:
 def _envelope(message: str, kind: str, code: str, param: str | None) -> bytes:
     error = {"message": message, "type": kind, "param": param, "code": code}
     return msgspec.json.encode({"error": error})
+
+
+def _too_long(fault: Fault) -> str:
+    """The words that agents read both numbers from, to know how much they have to leave out."""
+    if fault.tokens is None or fault.limit is None:
+        return f"prompt is too long: {fault.message}"
+    # A prompt that fills the context leaves no token for the answer.
+    return f"prompt is too long: {fault.tokens} tokens > {min(fault.limit, fault.tokens - 1)} maximum"
 
 
 def headers_of(fault: Fault) -> dict[str, str]:

@@ -5,7 +5,7 @@ watcher waits for the disconnect and tells `scope["cortex.gone"]` within millise
 worker learn of it seconds later, and a body cut short would be served as if it were whole.) It owns `send()` too:
 every response gets its request id, and a client that leaves bytes unread for too long is cut off.
 
-It knows no dialect but the error object, and no models.
+It knows no dialect but how a route's failures are worded, and no models.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cortex.edge.config import Gateway
-from cortex.edge.errors import JSON_TYPE, envelope, headers_of, http_envelope, status_of
+from cortex.edge.errors import JSON_TYPE, Shape, headers_of, shape_of, status_of
 from cortex.protocol.faults import Code, Fault
 
 Scope = dict[str, Any]
@@ -62,12 +62,21 @@ class Gone:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An answer of the guard's own."""
+    """An answer of the guard's own: a fault, or the words for a failure of HTTP itself."""
 
     status: int
-    body: bytes
-    headers: tuple[tuple[bytes, bytes], ...] = ()
-    close: bool = True
+    reason: Fault | str
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        extra = headers_of(self.reason) if isinstance(self.reason, Fault) else {}
+        return [(name.encode(), value.encode()) for name, value in extra.items()]
+
+    def body(self, shape: Shape, request_id: str) -> bytes:
+        """What is wrong, as clients of the route know it."""
+        if isinstance(self.reason, Fault):
+            return shape.fault(self.reason, request_id)
+        return shape.http(self.status, self.reason, request_id)
 
 
 class Guard:
@@ -180,16 +189,16 @@ class Guard:
 
     async def _refuse(self, scope: Scope, send: SendMessage, refusal: Refusal) -> None:
         self._on_refusal(scope["path"], refusal.status)
+        body = refusal.body(_shape(scope), scope["cortex.request_id"])
         headers = [
             (b"content-type", JSON_TYPE.encode()),
-            (b"content-length", b"%d" % len(refusal.body)),
-            (b"x-request-id", scope["cortex.request_id"].encode()),
+            (b"content-length", b"%d" % len(body)),
+            *_id_headers(scope),
             *refusal.headers,
+            (b"connection", b"close"),
         ]
-        if refusal.close:
-            headers.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
-        await send({"type": "http.response.body", "body": refusal.body})
+        await send({"type": "http.response.body", "body": body})
 
     def _too_large(self) -> Refusal:
         limit = self._settings.max_body_bytes
@@ -211,7 +220,7 @@ class _Writer:
         stall_s: float,
     ) -> None:
         self._send = send
-        self._request_id: bytes = scope["cortex.request_id"].encode()
+        self._id_headers = _id_headers(scope)
         self._gone: Gone = scope["cortex.gone"]
         self._task = task
         self._stall_s = stall_s
@@ -225,7 +234,7 @@ class _Writer:
         if message["type"] == "http.response.start":
             headers = [
                 *message.get("headers", ()),
-                (b"x-request-id", self._request_id),
+                *self._id_headers,
                 (b"server", b"cortex"),
             ]
             message = {**message, "headers": headers}
@@ -273,10 +282,18 @@ def _content_length(scope: Scope) -> int | None:
     return None
 
 
+def _shape(scope: Scope) -> Shape:
+    return shape_of(scope["path"], scope["headers"])
+
+
+def _id_headers(scope: Scope) -> list[tuple[bytes, bytes]]:
+    request_id = scope["cortex.request_id"].encode()
+    return [(name, request_id) for name in _shape(scope).id_headers]
+
+
 def _http_refusal(status: int, message: str) -> Refusal:
-    return Refusal(status, http_envelope(status, message))
+    return Refusal(status, message)
 
 
 def _refusal_of(fault: Fault) -> Refusal:
-    headers = tuple((name.encode(), value.encode()) for name, value in headers_of(fault).items())
-    return Refusal(status_of(fault), envelope(fault), headers)
+    return Refusal(status_of(fault), fault)

@@ -1,4 +1,4 @@
-"""Falcon's failures → the OpenAI error object: faults, HTTP errors, and exceptions that nobody foresaw."""
+"""Falcon's failures → the error object that a route's clients know: faults, HTTP errors, and exceptions that nobody foresaw."""
 
 from __future__ import annotations
 
@@ -9,25 +9,22 @@ from typing import Any
 import falcon
 import falcon.asgi
 
-from cortex.edge.errors import (
-    JSON_TYPE,
-    envelope,
-    headers_of,
-    http_envelope,
-    internal,
-    status_of,
-)
+from cortex.edge.errors import JSON_TYPE, Shape, headers_of, internal, shape_of, status_of
 from cortex.edge.routes import SHOWN, Routes
-from cortex.protocol.faults import FaultError
+from cortex.protocol.faults import Fault, FaultError
 
 log = logging.getLogger("cortex.edge")
 
 
 def install(app: falcon.asgi.App[Any, Any], routes: Routes) -> None:
-    """Make every failure of the app an OpenAI error object."""
+    """Make every failure of the app an error object."""
     app.add_error_handler(Exception, _on_exception)
     app.add_error_handler(falcon.HTTPError, partial(_on_http_error, routes))
     app.add_error_handler(FaultError, _on_fault)
+
+
+def _shape(req: falcon.asgi.Request) -> Shape:
+    return shape_of(req.scope["path"], req.scope["headers"])
 
 
 def _answer(resp: falcon.asgi.Response, status: int, body: bytes) -> None:
@@ -40,9 +37,18 @@ def _answer(resp: falcon.asgi.Response, status: int, body: bytes) -> None:
 async def _on_fault(
     req: falcon.asgi.Request, resp: falcon.asgi.Response, error: FaultError, _params: dict[str, Any]
 ) -> None:
-    req.context.fault = error.fault
-    _answer(resp, status_of(error.fault), envelope(error.fault))
-    resp.set_headers(headers_of(error.fault))
+    _tell(req, resp, error.fault)
+
+
+def _tell(req: falcon.asgi.Request, resp: falcon.asgi.Response, fault: Fault) -> None:
+    req.context.fault = fault
+    _answer(resp, status_of(fault), _shape(req).fault(fault, _id_of(req)))
+    resp.set_headers(headers_of(fault))
+
+
+def _id_of(req: falcon.asgi.Request) -> str:
+    request_id: str = req.scope.get("cortex.request_id", "")
+    return request_id
 
 
 async def _on_http_error(
@@ -53,7 +59,7 @@ async def _on_http_error(
     _params: dict[str, Any],
 ) -> None:
     status = error.status_code
-    _answer(resp, status, http_envelope(status, _sentence(routes, req, error)))
+    _answer(resp, status, _shape(req).http(status, _sentence(routes, req, error), _id_of(req)))
     if error.headers:
         resp.set_headers(error.headers)
 
@@ -74,9 +80,6 @@ def _sentence(routes: Routes, req: falcon.asgi.Request, error: falcon.HTTPError)
 async def _on_exception(
     req: falcon.asgi.Request, resp: falcon.asgi.Response, error: Exception, _params: dict[str, Any]
 ) -> None:
-    request_id = req.scope.get("cortex.request_id", "")
+    request_id = _id_of(req)
     log.error("request %s failed in our own code", request_id, exc_info=error)
-    fault = internal(request_id)
-    req.context.fault = fault
-    _answer(resp, status_of(fault), envelope(fault))
-    resp.set_headers(headers_of(fault))
+    _tell(req, resp, internal(request_id))

@@ -62,12 +62,17 @@ RETRYABLE = frozenset(
 
 
 class Fault(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One failure: `param` names the field at fault, `retry_after` is in seconds."""
+    """One failure: `param` names the field at fault, `retry_after` is in seconds.
+
+    Of a prompt that is too long, `tokens` is its length, or as far as it was counted, and `limit` the model's context.
+    """
 
     code: Code
     message: str
     param: str | None = None
     retry_after: float | None = None
+    tokens: int | None = None
+    limit: int | None = None
 
     @property
     def retryable(self) -> bool:
@@ -83,7 +88,15 @@ class FaultError(Exception):
 
 
 def fault(
-    code: Code, message: str, *, param: str | None = None, retry_after: float | None = None
+    code: Code,
+    message: str,
+    *,
+    param: str | None = None,
+    retry_after: float | None = None,
+    tokens: int | None = None,
+    limit: int | None = None,
 ) -> FaultError:
     """Build the exception that carries a new fault, ready to be raised."""
-    return FaultError(Fault(code=code, message=message, param=param, retry_after=retry_after))
+    return FaultError(
+        Fault(code=code, message=message, param=param, retry_after=retry_after, tokens=tokens, limit=limit)
+    )

@@ -50,4 +50,6 @@ def require_length(index: int, tokens: int, context: int, *, least: bool = False
             f"input[{index}] has {'more than ' if least else ''}{tokens} tokens, and this model's maximum context "
             f"length is {context} tokens; split it.",
             param=f"input[{index}]",
+            tokens=tokens,
+            limit=context,
         )

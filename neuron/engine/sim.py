@@ -243,6 +243,8 @@ class SimEngine:
                 Code.CONTEXT_LENGTH_EXCEEDED,
                 f"This model's maximum context length is {held.context} tokens, and the prompt has {prompt}.",
                 param="messages",
+                tokens=prompt,
+                limit=held.context,
             )
         limit = request.sampling.max_tokens
         wanted = min(limit or self._script.max_tokens, room)

@@ -49,6 +49,8 @@ def admit(job: Job, loaded: Loaded, slots: int) -> Admitted:
             f"This model's maximum context length is {loaded.context} tokens, prompt and answer together, and the "
             f"prompt alone has {length} tokens.",
             param="messages" if isinstance(request, Chat) else "prompt",
+            tokens=length,
+            limit=loaded.context,
         )
     # Clients that always ask for 32,000 tokens get the room that there is, and finish reason "length" at its end.
     wanted = request.sampling.max_tokens

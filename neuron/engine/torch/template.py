@@ -61,6 +61,8 @@ def _check_length(text: str, tokenizer: Any, context: int, param: str) -> None:
             f"This model's maximum context length is {context} tokens, prompt and answer together, and the prompt "
             f"alone has more than {count} tokens.",
             param=param,
+            tokens=count,
+            limit=context,
         )
 
 

@@ -24,11 +24,18 @@ class Body(Protocol):
 
     status: Status
     """OPEN until it is whole (DONE) or a character was met that cannot belong to it (BAD)."""
-    name: str | None
-    """The tool's name as it was offered, once it is known."""
-    begun: bool
-    """Whether it looked like a call at least at its beginning."""
-    repairs: list[Repair]
+
+    @property
+    def name(self) -> str | None:
+        """The tool's name as it was offered, once it is known."""
+
+    @property
+    def begun(self) -> bool:
+        """Whether it looked like a call at least at its beginning."""
+
+    @property
+    def repairs(self) -> list[Repair]:
+        """What was mended so far."""
 
     def feed(self, text: str, start: int) -> int:
         """Consume what belongs to it; answers the position behind that, or of the character refused.

@@ -46,6 +46,8 @@ class Family:
     wrappers: tuple[str, ...] = ()
     noise: tuple[str, ...] = ()
     thinking: tuple[tuple[str, str], ...] = (("<think>", "</think>"),)
+    stray: tuple[str, ...] = ()
+    """Closers of reasoning that come once more, or without their opener: dropped while nothing has been said."""
     inner: tuple[str, ...] = ()
     """Markers inside its calls."""
 
@@ -72,11 +74,11 @@ class Family:
     @cached_property
     def in_text(self) -> Markers:
         """The markers that are live in text where tools are on offer."""
-        return Markers(*self.after_thinking, *self.openers, *self.wrappers, *self.noise, FENCE)
+        return Markers(*self.after_thinking, *self.openers, *self.wrappers, *self.noise, *self.stray, FENCE)
 
     @cached_property
     def in_text_without_tools(self) -> Markers | None:
-        live = (*self.after_thinking, *self.noise)
+        live = (*self.after_thinking, *self.noise, *self.stray)
         return Markers(*live) if live else None
 
     @cached_property

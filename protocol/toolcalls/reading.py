@@ -149,10 +149,20 @@ class MarkedParser:
             self._begin(form, State.TEXT, [*self._take_lead(), marker], marker)
         elif marker in self._family.noise:
             self._trim = NEWLINES
+        elif marker in self._family.stray:
+            self._stray(marker, out)
         else:
             self._lead = [*self._take_lead(), marker]
             self._enter(State.WRAPPED)
         return end
+
+    def _stray(self, closer: str, out: list[Piece]) -> None:
+        """A closer of reasoning that is not open: a slip at the reply's beginning, else text about one."""
+        if self._fresh:
+            self._lead = None
+            self._trim = NEWLINES
+        else:
+            self._say(self._led(closer), out)
 
     def _in_thought(self, text: str, position: int, out: list[Piece]) -> int:
         start = past(text, position, self._trim)

@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-from cortex.protocol.toolcalls.bodies import Body
-from cortex.protocol.toolcalls.envelope import Envelope
 from cortex.protocol.toolcalls.family import Family, Form
-from cortex.protocol.toolcalls.offer import Offer
+from cortex.protocol.toolcalls.tagged_families import QWEN, TAGGED, json_or_qwen
 
+HERMES = Family("hermes", (Form(json_or_qwen, ("<tool_call>",), ("</tool_call>", *QWEN.closes)),))
 
-def _json(offer: Offer) -> Body:
-    return Envelope(offer)
-
-
-HERMES = Family("hermes", (Form(_json, ("<tool_call>",), ("</tool_call>",)),))
-
-FAMILIES: dict[str, Family] = {family.name: family for family in (HERMES,)}
+FAMILIES: dict[str, Family] = {family.name: family for family in (HERMES, *TAGGED)}

@@ -221,7 +221,7 @@ class Envelope:
         found = hoisted("".join(self._waiting), self._offer)
         if found is None:
             return
-        self.name, arguments, repair = found
-        self.repairs.append(repair)
+        self.name, arguments, repairs = found
+        self.repairs += repairs
         self._waiting.clear()
         self._ready.append(arguments)

@@ -54,7 +54,7 @@ def try_repair_missing_name(raw: str) -> tuple[str, str] | None:
     return None if name is None else (name, json.dumps(arguments, ensure_ascii=False))
 
 
-def hoisted(text: str, offer: Offer) -> tuple[str, str, Repair] | None:
+def hoisted(text: str, offer: Offer) -> tuple[str, str, list[Repair]] | None:
     """The name of a call with these JSON arguments, its arguments, and what was done: found among them, or by shape.
 
     A name among the arguments counts only where the tool it names has no parameter `name` and takes all the others.
@@ -67,9 +67,10 @@ def hoisted(text: str, offer: Offer) -> tuple[str, str, Repair] | None:
             if name is not None and not offer.has(name, "name") and offer.fits(name, others):
                 raw = _raw_values.decode(text)
                 del raw["name"]
-                return name, _encode(raw).decode(), repaired(Step.HOISTED, text, name)
+                repairs = [] if name == written else [repaired(Step.NAME, written, name)]
+                return name, _encode(raw).decode(), [*repairs, repaired(Step.HOISTED, text, name)]
     except (ValueError, RecursionError, msgspec.DecodeError):
         return None
     if Step.INFERRED in offer.steps and (name := offer.infer(arguments)) is not None:
-        return name, text, repaired(Step.INFERRED, text, name)
+        return name, text, [repaired(Step.INFERRED, text, name)]
     return None

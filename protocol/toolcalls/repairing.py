@@ -16,6 +16,7 @@ from cortex.protocol.toolcalls.envelope import Envelope
 from cortex.protocol.toolcalls.json_stream import Status
 from cortex.protocol.toolcalls.markers import WHITESPACE
 from cortex.protocol.toolcalls.offer import Offer
+from cortex.protocol.toolcalls.schemas import parsed
 from cortex.protocol.toolcalls.steps import ALL, Repair, Step, repaired
 
 
@@ -46,10 +47,12 @@ def repair(raw: str, tools: Iterable[ToolSpec], *, steps: frozenset[Step] = ALL)
     """The call of one of `tools` that a JSON body is, mended if need be; None if it is none or that would be a guess.
 
     The steps compose: closers too many or missing, quotes, commas, control characters, arguments as a string, names in
-    another form, among the arguments or missing. A string, number or word that was cut is never completed. To be asked
-    only for a reply that ended by itself: of one that a limit cut, a body may look whole and not be.
+    another form, among the arguments or missing. A string, number or word that was cut is never completed, and where
+    closers are missing, the arguments must be all that the tool requires. To be asked only for a reply that ended by
+    itself: of one that a limit cut, a body may look whole and not be.
     """
-    body = Envelope(Offer(tools, steps))
+    offer = Offer(tools, steps)
+    body = Envelope(offer)
     end = body.feed(raw, 0)
     arguments = body.take()
     if body.status is Status.OPEN:
@@ -59,6 +62,8 @@ def repair(raw: str, tools: Iterable[ToolSpec], *, steps: frozenset[Step] = ALL)
     if body.status is not Status.DONE or body.name is None:
         return None
     repairs = list(body.repairs)
+    if any(one.step is Step.BRACKETS for one in repairs) and not offer.fits(body.name, parsed(arguments)):
+        return None
     if rest:
         if rest.strip("}") or Step.BRACES not in steps:
             return None

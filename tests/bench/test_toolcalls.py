@@ -53,7 +53,7 @@ def realistic(family: str) -> tuple[str, str]:
 
 def with_long_strings(vector: Vector) -> Iterator[tuple[str, str]]:
     """The vector's reply with 4 kB in place of a string of its only call, and that string, most realistic first."""
-    if len(vector.calls) != 1 or vector.notes or vector.reasoning or vector.content or vector.reasoning_open:
+    if len(vector.calls) != 1 or vector.reasoning or vector.reasoning_open:
         return
     for value in vector.calls[0][1].values():
         if isinstance(value, str) and len(value) > 1 and vector.text.count(value) == 1:

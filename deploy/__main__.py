@@ -13,6 +13,8 @@ import msgspec
 
 from cortex.broker.ctl import __main__ as ctl
 from cortex.deploy import config, local, preflight, roles
+from cortex.protocol.kit import keyfile
+from cortex.protocol.kit.keyfile import MAKE_KEYS
 from cortex.protocol.kit.paths import default_data_directory
 from cortex.protocol.kit.process import die_with_parent
 from cortex.protocol.kit.settings import SettingsError
@@ -38,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
             help="sockets, logs, settings",
         )
         added.add_argument(
-            "--insecure-open", action="store_true", help="bind other addresses than loopback, without keys"
+            "--insecure-open", action="store_true", help="bind other addresses than loopback without keys"
         )
         added.add_argument("--parent", type=int, help=argparse.SUPPRESS)
         return added
@@ -117,7 +119,13 @@ def serve(options: argparse.Namespace) -> int:
 
 def take(plan: local.Plan, http_field: str, metrics_field: str) -> None:
     """Refuse what cannot or must not run before anything is touched, then claim the data directory."""
-    addresses = (preflight.Address(http_field, plan.http), preflight.Address(metrics_field, plan.metrics))
+    keys = config.keys_at(plan.settings, plan.cortex_toml, plan.data)
+    if keys.in_use:
+        keyfile.read(keys.path)
+    addresses = (
+        preflight.Address(http_field, plan.http, protected=keys.in_use, remedy=MAKE_KEYS),
+        preflight.Address(metrics_field, plan.metrics),
+    )
     preflight.check(plan.data, addresses, insecure_open=plan.insecure_open)
     roles.claim(plan.data, preflight.LAUNCHER)
 

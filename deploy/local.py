@@ -143,9 +143,11 @@ def announcement(plan: Plan, took_s: float) -> str:
     )
     elsewhere = "" if plan.data == default_data_directory() else f" --data {plan.data}"
     command = Path(sys.argv[0]).parent / "cortex"
+    keys = config.keys_at(plan.settings, plan.cortex_toml, plan.data)
+    with_key = " -H 'Authorization: Bearer KEY'" if keys.in_use else ""
     return (
         f"ready {base}  ({took_s:.1f} s)\n\n"
-        f"  curl -N {base}/v1/chat/completions -H 'Content-Type: application/json' \\\n"
+        f"  curl -N {base}/v1/chat/completions -H 'Content-Type: application/json'{with_key} \\\n"
         f"    -d '{question}'\n\n"
         f"  {command} status{elsewhere}\n"
         f"  metrics http://{plan.metrics}/metrics, logs in {plan.data / 'logs'}\n"

@@ -20,10 +20,15 @@ LAST_PORT = 65535
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A HOST:PORT and the flag or key that a user would change to move it."""
+    """A HOST:PORT and the flag or key that a user would change to move it.
+
+    `protected`: whoever connects there is asked for a key. `remedy` is what would do so, as `check_host` says it.
+    """
 
     field: str
     text: str
+    protected: bool = False
+    remedy: str = ""
 
     def parts(self) -> tuple[str, int]:
         """Host and port, or `EndpointError`."""
@@ -40,7 +45,12 @@ class Address:
 def check(data: Path, addresses: tuple[Address, ...], *, insecure_open: bool) -> None:
     """Raise `EndpointError` for the first thing that stands in the way."""
     for index, address in enumerate(addresses):
-        check_host(address.parts()[0], what=address.field, insecure_open=insecure_open)
+        check_host(
+            address.parts()[0],
+            what=address.field,
+            insecure_open=insecure_open or address.protected,
+            remedy=address.remedy,
+        )
         for earlier in addresses[:index]:
             if earlier.parts() == address.parts():
                 raise EndpointError(

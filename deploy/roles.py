@@ -90,10 +90,15 @@ def edge(options: argparse.Namespace) -> int:
     data = options.data.absolute()
     exporter.use(data)
     from cortex.edge import server  # noqa: PLC0415  # imports metrics
+    from cortex.edge.keyring import Keyring  # noqa: PLC0415
 
+    keys = config.keys_at(settings, options.config, data)
     try:
         server.serve(
-            settings.gateway, config.edge_endpoints(settings, data), insecure_open=options.insecure_open
+            settings.gateway,
+            config.edge_endpoints(settings, data),
+            keyring=Keyring(keys.path, required=keys.required),
+            insecure_open=options.insecure_open,
         )
     except server.UntestedGunicornError as error:
         log.error("%s", error)

@@ -12,6 +12,7 @@ from cortex.edge.config import Gateway
 from cortex.edge.dialects.dialect import Dialect
 from cortex.edge.dialects.openai_chat_reply import OpenAIChat
 from cortex.edge.guard import DRAINING, Guard
+from cortex.edge.keyring import Gate, Keyring
 from cortex.edge.link import Link
 from cortex.edge.metrics import Metrics
 from cortex.edge.resources.embeddings import EmbeddingsResource
@@ -31,9 +32,19 @@ class Edge(Guard):
     """One worker's ASGI app."""
 
     def __init__(
-        self, app: falcon.asgi.App[Any, Any], settings: Gateway, link: Link, metrics: Metrics
+        self,
+        app: falcon.asgi.App[Any, Any],
+        settings: Gateway,
+        link: Link,
+        metrics: Metrics,
+        keyring: Keyring,
     ) -> None:
-        super().__init__(app, settings, on_refusal=lambda path, status: _count(metrics, path, status))
+        super().__init__(
+            app,
+            settings,
+            on_refusal=lambda path, status: _count(metrics, path, status),
+            gate=Gate(keyring),
+        )
         self._link = link
 
     def begin_drain(self, *, at_once: bool = False) -> None:
@@ -47,12 +58,13 @@ class Edge(Guard):
             asyncio.get_running_loop().call_later(seconds, self._link.close, DRAINING)
 
 
-def create_app(settings: Gateway, link: Link, metrics: Metrics) -> Edge:
-    """Wire everything. Nothing is global and nothing has happened yet: `lifespan` starts the link."""
+def create_app(settings: Gateway, link: Link, metrics: Metrics, keyring: Keyring | None = None) -> Edge:
+    """Wire everything. Nothing is global and nothing has happened yet: `lifespan` starts the link and looks after the keys."""
+    keyring = keyring or Keyring()
     app: falcon.asgi.App[Any, Any] = falcon.asgi.App()
-    app.add_middleware(_Lifespan(link))
+    app.add_middleware(_Lifespan(link, keyring))
     app.add_middleware(_Measured(metrics))
-    edge = Edge(app, settings, link, metrics)
+    edge = Edge(app, settings, link, metrics, keyring)
     root = RootResource()
     health = HealthResource(link, lambda: edge.draining)
     models = ModelsResource(link)
@@ -78,15 +90,18 @@ def create_app(settings: Gateway, link: Link, metrics: Metrics) -> Edge:
 
 
 class _Lifespan:
-    """The link lives as long as the worker's event loop."""
+    """The link and the look at the keys live as long as the worker's event loop."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Link, keyring: Keyring) -> None:
         self._link = link
+        self._keyring = keyring
 
     async def process_startup(self, scope: object, event: object) -> None:  # noqa: ARG002  # by name
+        self._keyring.start()
         await self._link.start()
 
     async def process_shutdown(self, scope: object, event: object) -> None:  # noqa: ARG002  # by name
+        self._keyring.stop()
         await self._link.stop()
 
 

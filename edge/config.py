@@ -20,6 +20,8 @@ class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     metrics_listen: str = "127.0.0.1:31314"
     brokers: tuple[str, ...] = ()
     """The edge planes of all brokers of the mesh; empty: the one of this data directory."""
+    keys: str = ""
+    """The file of the API keys, relative to this one; empty: keys.toml in the data directory, if there is one."""
     workers: Positive = 2
     connections: Positive = 4096
     max_inflight: Positive = 1024

@@ -76,6 +76,7 @@ class Entry:
             model=ticket.model,
             operation=ticket.operation,
             principal=ticket.principal,
+            priority=ticket.priority,
             cost=ticket.cost,
             queue_ms=ticket.queue_ms,
             waited_ms=max(0, int((now - self.queued_at) * 1000)),

@@ -23,6 +23,8 @@ STATUSES: dict[Code, tuple[int, str]] = {
     Code.UNSUPPORTED: (400, "invalid_request_error"),
     Code.DOES_NOT_FIT: (507, "server_error"),
     Code.RATE_LIMITED: (429, "rate_limit_error"),
+    Code.INVALID_API_KEY: (401, "invalid_request_error"),
+    Code.MODEL_NOT_ALLOWED: (403, "invalid_request_error"),
     Code.BUSY: (503, "server_error"),
     Code.OVERLOADED: (503, "server_error"),
     Code.NO_CAPACITY: (503, "server_error"),
@@ -33,6 +35,7 @@ STATUSES: dict[Code, tuple[int, str]] = {
     Code.STALLED: (503, "server_error"),
     Code.STALE: (503, "server_error"),
     Code.DEADLINE: (503, "server_error"),
+    Code.KEYS_UNREADABLE: (503, "server_error"),
     Code.TOOL_CALL_MALFORMED: (500, "server_error"),
     Code.UNKNOWN_REQUEST: (500, "server_error"),
     Code.UNSUPPORTED_MESSAGE: (500, "server_error"),
@@ -160,8 +163,10 @@ def _too_long(fault: Fault) -> str:
 
 
 def headers_of(fault: Fault) -> dict[str, str]:
-    """`Retry-After` where waiting helps, `x-should-retry: false` where trying again cannot."""
+    """`Retry-After` where waiting helps, `x-should-retry: false` where trying again cannot, how to present a key."""
     headers: dict[str, str] = {}
+    if status_of(fault) == 401:
+        headers["www-authenticate"] = "Bearer"
     if status_of(fault) in (429, 503):
         after = fault.retry_after if fault.retry_after is not None else RETRY_AFTER.get(fault.code, 1)
         headers["retry-after"] = str(max(1, math.ceil(after)))

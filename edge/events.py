@@ -25,6 +25,7 @@ class Ticket(Struct, frozen=True, kw_only=True):
     choices: int = 1
     operation: Literal["generate", "embed", "count"] = "generate"
     principal: str = ""
+    priority: int = 0
     cost: int = 0
     queue_ms: int = 30_000
     digest: bytes = b""

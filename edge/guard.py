@@ -3,9 +3,10 @@
 It owns `receive()`: the whole body is read under a cap and a deadline before Falcon sees the request, then one
 watcher waits for the disconnect and tells `scope["cortex.gone"]` within milliseconds. (Falcon's stream and the
 worker learn of it seconds later, and a body cut short would be served as if it were whole.) It owns `send()` too:
-every response gets its request id, and a client that leaves bytes unread for too long is cut off.
+every response gets its request id, and a client that leaves bytes unread for too long is cut off. Who may come in at all
+is asked of a gate before anything of the body is read, for every path there is or will be.
 
-It knows no dialect but how a route's failures are worded, and no models.
+It knows no dialect but how a route's failures are worded, no models and no keys.
 """
 
 from __future__ import annotations
@@ -88,10 +89,12 @@ class Guard:
         settings: Gateway,
         *,
         on_refusal: Callable[[str, int], None] = lambda _path, _status: None,
+        gate: Callable[[Scope], Fault | None] = lambda _scope: None,
     ) -> None:
         self._app = app
         self._settings = settings
         self._on_refusal = on_refusal
+        self._gate = gate
         self.draining = False
         """Set when the worker is told to stop: nothing new is begun."""
         self.inflight = 0
@@ -105,6 +108,9 @@ class Guard:
             await send({"type": "websocket.close", "code": 1008})  # before accepting: the server answers 403
             return
         scope["cortex.request_id"] = f"req_{os.urandom(12).hex()}"
+        if (reason := self._gate(scope)) is not None:
+            await self._turn_away(scope, receive, send, reason)
+            return
         generates = scope["method"] == "POST"
         if generates and (refusal := self._admission()) is not None:
             await self._refuse(scope, send, refusal)
@@ -121,6 +127,11 @@ class Guard:
         if self.inflight >= self._settings.max_inflight:
             return _refusal_of(FULL)
         return None
+
+    async def _turn_away(self, scope: Scope, receive: Receive, send: SendMessage, reason: Fault) -> None:
+        await self._refuse(scope, send, _refusal_of(reason))
+        if any(name in (b"content-length", b"transfer-encoding") for name, _ in scope["headers"]):
+            await _linger(receive)  # for its body
 
     async def _admitted(self, scope: Scope, receive: Receive, send: SendMessage) -> None:
         length = _content_length(scope)
@@ -198,6 +209,7 @@ class Guard:
             (b"connection", b"close"),
         ]
         await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
+        body = b"" if scope["method"] == "HEAD" else body
         await send({"type": "http.response.body", "body": body})
 
     def _too_large(self) -> Refusal:

@@ -1,4 +1,4 @@
-"""What a request says about itself, whatever its dialect: who sends it, and whether it is one sent again."""
+"""What a request says about itself, whatever its dialect: who sends it, which model it may use, whether it is one sent again."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ import hashlib
 import falcon
 import falcon.asgi
 
+from cortex.edge.catalogue import Catalogue
 from cortex.edge.errors import JSON_TYPE
+from cortex.edge.keys import Key, not_allowed
+from cortex.protocol.faults import FaultError
+from cortex.protocol.messages import CatalogueEntry
 
 BYTES_PER_TOKEN = 4
 DIGEST_BYTES = 16
@@ -28,8 +32,32 @@ def digest_of(principal: str, body: bytes) -> bytes:
     return digest.digest()
 
 
+def key_of(req: falcon.asgi.Request) -> Key | None:
+    """The key that it was let in with; None where keys are not in use."""
+    key: Key | None = req.scope.get("cortex.key")
+    return key
+
+
+def model_for(req: falcon.asgi.Request, catalogue: Catalogue, name: str) -> CatalogueEntry:
+    """The model of this name. Raises `FaultError` if there is none, or if the request's key may not use it."""
+    entry = catalogue.find(name)
+    req.context.model = entry.id
+    key = key_of(req)
+    if key is not None and not key.may_use(name, entry.id):
+        raise FaultError(not_allowed(key, name))
+    return entry
+
+
+def may_see(req: falcon.asgi.Request, name: str, id_: str) -> bool:
+    """Whether a list shows this name of the model of that id."""
+    key = key_of(req)
+    return key is None or key.may_use(name, id_)
+
+
 def principal_of(req: falcon.asgi.Request) -> str:
-    """Whose request it is, for fairness: the digest of the credential presented, else the peer's address."""
+    """Whose request it is, for fairness: the id of its key; without keys the digest of what it presents, else its address."""
+    if (key := key_of(req)) is not None:
+        return key.id
     credential = req.get_header("authorization") or req.get_header("x-api-key")
     if credential is None:
         return req.remote_addr

@@ -37,13 +37,15 @@ class Resolver:
         if name in self.exact:
             return self.exact[name]
         for parts, id_ in self._patterns:
-            if _fits(name, parts):
+            if fits(name, parts):
                 return id_
         return self._small if self._small is not None and means_small(name) else None
 
 
-def _fits(name: str, parts: list[str]) -> bool:
-    """Whether a name has these parts in this order, from its beginning to its end."""
+def fits(name: str, parts: list[str]) -> bool:
+    """Whether a name has these parts, which a pattern has between its `*`, in this order from its beginning to its end."""
+    if len(parts) == 1:
+        return name == parts[0]
     first, *middle, last = parts
     if len(name) < len(first) + len(last) or not (name.startswith(first) and name.endswith(last)):
         return False

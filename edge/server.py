@@ -26,10 +26,12 @@ from prometheus_client import CollectorRegistry, multiprocess
 from cortex.edge.app import Edge, create_app
 from cortex.edge.config import Gateway
 from cortex.edge.errors import JSON_TYPE, http_envelope
+from cortex.edge.keyring import Keyring
 from cortex.edge.link import FleetLink
 from cortex.edge.metrics import Metrics
 from cortex.protocol.kit import log as logs
-from cortex.protocol.kit.sockets import check_host
+from cortex.protocol.kit.keyfile import MAKE_KEYS
+from cortex.protocol.kit.sockets import check_host, is_loopback
 
 log = logging.getLogger("cortex.edge")
 
@@ -153,9 +155,12 @@ class EdgeWorker(gasgi.ASGIWorker):  # type: ignore[misc]  # gunicorn is untyped
 class EdgeServer(BaseApplication):  # type: ignore[misc]  # gunicorn is untyped
     """The arbiter's view: settings in, app out."""
 
-    def __init__(self, gateway: Gateway, edge_endpoints: tuple[str, ...]) -> None:
+    def __init__(
+        self, gateway: Gateway, edge_endpoints: tuple[str, ...], keyring: Keyring | None = None
+    ) -> None:
         self.gateway = gateway
         self.edge_endpoints = edge_endpoints
+        self.keyring = keyring or Keyring()
         super().__init__()
 
     def load_config(self) -> None:
@@ -192,7 +197,8 @@ class EdgeServer(BaseApplication):  # type: ignore[misc]  # gunicorn is untyped
         logs.set_up("edge")
         metrics = Metrics(CollectorRegistry())
         link = FleetLink(self.edge_endpoints, self.gateway, count_error=metrics.wire_error)
-        app = create_app(self.gateway, link, metrics)
+        self.keyring.load_or_close()  # again: the file may be another one than the first worker found
+        app = create_app(self.gateway, link, metrics, self.keyring)
         gc.collect()
         gc.freeze()  # what is here now stays: the collector need not look at it again
         gc.set_threshold(*GC_THRESHOLDS)
@@ -248,11 +254,31 @@ def self_test() -> None:
         )
 
 
-def serve(gateway: Gateway, edge_endpoints: tuple[str, ...], *, insecure_open: bool = False) -> None:
-    """Run until told to stop. Wait for `/readyz` before stopping it, and allow `grace_s` and a second after."""
+def serve(
+    gateway: Gateway,
+    edge_endpoints: tuple[str, ...],
+    *,
+    keyring: Keyring | None = None,
+    insecure_open: bool = False,
+) -> None:
+    """Run until told to stop. Wait for `/readyz` before stopping it, and allow `grace_s` and a second after.
+
+    Raises `SettingsError` for keys that cannot be read: a gateway that was meant to ask for them must not run without.
+    """
     self_test()
+    keyring = keyring or Keyring()
+    keyring.load()
     host = gateway.listen.rpartition(":")[0]
-    check_host(host, what="gateway.listen", insecure_open=insecure_open)
+    check_host(
+        host, what="gateway.listen", insecure_open=insecure_open or keyring.keys is not None, remedy=MAKE_KEYS
+    )
     brokers = ", ".join(edge_endpoints)
     log.info("serving http://%s with %d workers, for %s", gateway.listen, gateway.workers, brokers)
-    EdgeServer(gateway, edge_endpoints).run()
+    if keyring.keys is not None:
+        log.info("%d API key(s) from %s", len(keyring.keys), keyring.path)
+        if not is_loopback(host):
+            log.warning(
+                "%s: keys and prompts cross the network as they are; put a proxy that speaks TLS in front",
+                host,
+            )
+    EdgeServer(gateway, edge_endpoints, keyring).run()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import falcon.asgi
+from msgspec import structs
 
 from cortex.edge.errors import status_of
 from cortex.edge.events import Ticket
+from cortex.edge.incoming import key_of
 from cortex.edge.link import Link
 from cortex.edge.metrics import Metrics, Record
 from cortex.edge.stream import Stream
@@ -25,7 +27,10 @@ def encoded(request: Request, advice: str) -> bytes:
 
 
 def submit(req: falcon.asgi.Request, link: Link, metrics: Metrics, ticket: Ticket) -> tuple[Stream, Record]:
-    """Send it off, and have it end when its client leaves."""
+    """Send it off with the priority of its key, and have it end when its client leaves."""
+    key = key_of(req)
+    if key is not None and key.priority:
+        ticket = structs.replace(ticket, priority=key.priority)
     stream = link.open(ticket)
     record = metrics.begin(stream.request, ticket.model, req.uri_template or "")
     req.context.record = record

@@ -22,6 +22,8 @@ class Code(StrEnum):
     UNSUPPORTED = "unsupported"
     DOES_NOT_FIT = "does_not_fit"
     RATE_LIMITED = "rate_limit_exceeded"
+    INVALID_API_KEY = "invalid_api_key"
+    MODEL_NOT_ALLOWED = "model_not_allowed"
     # ours, passing
     BUSY = "busy"
     OVERLOADED = "overloaded"
@@ -33,6 +35,7 @@ class Code(StrEnum):
     STALLED = "stalled"
     STALE = "stale"
     DEADLINE = "deadline_exceeded"
+    KEYS_UNREADABLE = "keys_unreadable"
     TOOL_CALL_MALFORMED = "tool_call_malformed"
     # ours, lasting
     UNKNOWN_REQUEST = "unknown_request"
@@ -56,6 +59,7 @@ RETRYABLE = frozenset(
         Code.STALLED,
         Code.STALE,
         Code.DEADLINE,
+        Code.KEYS_UNREADABLE,
         Code.TOOL_CALL_MALFORMED,
     }
 )

@@ -6,13 +6,14 @@ import argparse
 import os
 import sys
 
-from cortex.broker.ctl import commands, follow, questions
+from cortex.broker.ctl import commands, follow, keys, questions
 from cortex.broker.ctl.arguments import parser
 from cortex.broker.ctl.client import Client, NoAnswerError
 from cortex.broker.ctl.output import Output
 from cortex.protocol.codec import WireError
 from cortex.protocol.faults import FaultError
 from cortex.protocol.kit.paths import ctl_of, default_data_directory
+from cortex.protocol.kit.settings import SettingsError
 from cortex.protocol.kit.sockets import EndpointError
 from cortex.protocol.messages import CommandFailed
 
@@ -57,6 +58,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     output = Output(as_json=options.json)
     try:
+        if options.command == "keys":  # a file: no broker is needed
+            keys.run(options, output)
+            return 0
         with Client(endpoint_of(options), timeout_s=options.timeout) as client:
             dispatch(options, client, output)
         return 0
@@ -64,12 +68,14 @@ def main(arguments: list[str] | None = None) -> int:
         if output.as_json:
             output.json(CommandFailed(fault=error.fault))
         output.complain(commands.explain_fault(error.fault))
-    except (commands.FailedError, EndpointError, NoAnswerError, WireError) as error:
+    except (commands.FailedError, EndpointError, NoAnswerError, SettingsError, WireError) as error:
         output.complain(str(error))
     except KeyboardInterrupt:
         output.complain("interrupted")
     except BrokenPipeError:  # whoever read has seen enough; nothing may be written any more, at exit neither
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:  # a key file that this user may not write
+        output.complain(f"{error.filename}: {error.strerror}")
     return 1
 
 

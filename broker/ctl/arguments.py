@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 import difflib
 import re
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 from typing import NoReturn
+
+from cortex.protocol.keys import HIGHEST, LOWEST
 
 COMMANDS: dict[str, str] = {
     "status": "nodes, devices, models, load",
@@ -24,7 +27,14 @@ COMMANDS: dict[str, str] = {
     "events": "what the broker decided, and why",
     "reload": "read models.toml again",
     "config": "the settings in force",
+    "keys": "make, list and revoke API keys",
 }
+OF_KEYS = {
+    "new": "make a key, and show it once",
+    "list": "all keys, without their secrets",
+    "revoke": "let a key open nothing any more",
+}
+LONGEST_LABEL = 128
 OF_MODELS = ("load", "unload", "pin", "unpin")
 OF_NODES = ("drain", "resume")
 
@@ -32,11 +42,13 @@ OF_NODES = ("drain", "resume")
 class Parser(argparse.ArgumentParser):
     """Names the nearest command when one is mistyped."""
 
+    words: Iterable[str] = tuple(COMMANDS)
+
     def error(self, message: str) -> NoReturn:
         mistyped = re.search(r"invalid choice: '([^']*)'", message)
         if mistyped:
-            close = difflib.get_close_matches(mistyped[1], COMMANDS, n=1, cutoff=0.5)
-            hint = f"did you mean {close[0]}?" if close else f"choose from {', '.join(COMMANDS)}"
+            close = difflib.get_close_matches(mistyped[1], self.words, n=1, cutoff=0.5)
+            hint = f"did you mean {close[0]}?" if close else f"choose from {', '.join(self.words)}"
             message = f"there is no command {mistyped[1]!r}: {hint}"
         super().error(message)
 
@@ -73,7 +85,69 @@ def parser() -> argparse.ArgumentParser:
                 "--since", metavar="N", type=_natural, default=0, help="only those after number N"
             )
             added.add_argument("--follow", action="store_true", help="go on until Ctrl-C")
+        if name == "keys":
+            added.words = tuple(OF_KEYS)
+            _of_keys(added)
     return root
+
+
+def _of_keys(keys: Parser) -> None:
+    """What may be done with keys; each takes the flags that hold everywhere, and says which file it is about."""
+    actions = keys.add_subparsers(dest="action", required=True, metavar="ACTION")
+    for name, text in OF_KEYS.items():
+        added = actions.add_parser(
+            name, help=text, description=text[0].upper() + text[1:] + ".", allow_abbrev=False
+        )
+        _everywhere(added, default=argparse.SUPPRESS)
+        if name == "new":
+            added.add_argument("name", metavar="NAME", type=_label, help="whose it is, or what for")
+            added.add_argument(
+                "--models",
+                metavar="A,B*",
+                type=_labels,
+                default=(),
+                help="ids or other names that it may use, * for anything (default: all)",
+            )
+            added.add_argument(
+                "--priority",
+                metavar="N",
+                type=_priority,
+                default=0,
+                help=f"who waits is served by it, the highest first: {LOWEST} to {HIGHEST} (default: 0)",
+            )
+            added.add_argument(
+                "--expires",
+                metavar="30d|DATE",
+                default="",
+                help="such as 12h, 30d, 2027-01-31 (default: never)",
+            )
+        if name == "revoke":
+            added.add_argument("id", metavar="ID", help="as keys list shows it")
+        added.add_argument(
+            "--file",
+            metavar="FILE",
+            default=None,
+            help="the key file (default: keys.toml in the data directory)",
+        )
+
+
+def _label(text: str) -> str:
+    if not 1 <= len(text) <= LONGEST_LABEL or not text.isprintable():
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a name of 1 to {LONGEST_LABEL} printable characters"
+        )
+    return text
+
+
+def _labels(text: str) -> tuple[str, ...]:
+    names = tuple(part.strip() for part in text.split(","))
+    return tuple(map(_label, names))
+
+
+def _priority(text: str) -> int:
+    if not re.fullmatch(r"-?[0-9]{1,3}", text) or not LOWEST <= int(text) <= HIGHEST:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from {LOWEST} to {HIGHEST}")
+    return int(text)
 
 
 def _everywhere(to: argparse.ArgumentParser, *, default: object = None) -> None:

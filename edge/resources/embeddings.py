@@ -11,7 +11,7 @@ from cortex.edge.config import Gateway
 from cortex.edge.dialects.openai_embeddings import parse, reply
 from cortex.edge.errors import JSON_TYPE, internal, status_of
 from cortex.edge.events import Ticket
-from cortex.edge.incoming import BYTES_PER_TOKEN, digest_of, principal_of, require_json
+from cortex.edge.incoming import BYTES_PER_TOKEN, digest_of, model_for, principal_of, require_json
 from cortex.edge.link import Link
 from cortex.edge.metrics import Metrics
 from cortex.edge.submitting import encoded, submit
@@ -33,8 +33,7 @@ class EmbeddingsResource:
         require_json(req)
         body = await req.stream.read()
         parsed = parse(body)
-        entry = self._link.catalogue.find(parsed.embed.model)
-        req.context.model = entry.id
+        entry = model_for(req, self._link.catalogue, parsed.embed.model)
         embed = structs.replace(parsed.embed, model=entry.id)
         stream, record = submit(req, self._link, self._metrics, self._ticket(req, embed, body))
         try:

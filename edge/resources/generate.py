@@ -16,7 +16,7 @@ from cortex.edge.config import Gateway
 from cortex.edge.dialects.dialect import Answered, Asked, Collector, Dialect, Encoder, Parsed
 from cortex.edge.errors import JSON_TYPE, internal, status_of
 from cortex.edge.events import Ticket
-from cortex.edge.incoming import BYTES_PER_TOKEN, digest_of, principal_of, require_json
+from cortex.edge.incoming import BYTES_PER_TOKEN, digest_of, model_for, principal_of, require_json
 from cortex.edge.link import Link
 from cortex.edge.metrics import Metrics, Record
 from cortex.edge.stream import Stream
@@ -51,8 +51,7 @@ class GenerateResource(Generic[P]):
         body = await req.stream.read()
         parsed = self._dialect.parse(body, Asked(seed=secrets.randbits(63)))
         asked = parsed.request
-        entry = self._link.catalogue.find(asked.model)
-        req.context.model = entry.id
+        entry = model_for(req, self._link.catalogue, asked.model)
         request = structs.replace(asked, model=entry.id, sampling=with_defaults(asked.sampling, entry))
         stream, record = submit(req, self._link, self._metrics, self._ticket(req, request, body))
         answered = Answered(stream.request.removeprefix("req_"), asked.model, int(time.time()))

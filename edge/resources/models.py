@@ -8,6 +8,7 @@ import falcon.asgi
 import msgspec
 
 from cortex.edge.errors import JSON_TYPE
+from cortex.edge.incoming import may_see, model_for
 from cortex.edge.link import Link
 from cortex.protocol.messages import CatalogueEntry
 
@@ -31,11 +32,17 @@ class ModelsResource:
         self._link = link
         self._created = int(time.time())
 
-    async def on_get(self, _req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
-        """All models, then all exact aliases; those with `*` stand for names that cannot be listed."""
+    async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
+        """All models that the client may use, then all exact aliases; those with `*` stand for names that cannot be listed."""
         catalogue = self._link.catalogue
-        models = [self._model(entry, entry.id) for entry in catalogue.entries]
-        models += [self._model(catalogue.find(id_), name) for name, id_ in sorted(catalogue.aliases.items())]
+        models = [
+            self._model(entry, entry.id) for entry in catalogue.entries if may_see(req, entry.id, entry.id)
+        ]
+        models += [
+            self._model(catalogue.find(id_), name)
+            for name, id_ in sorted(catalogue.aliases.items())
+            if may_see(req, name, id_)
+        ]
         resp.content_type = JSON_TYPE
         resp.data = msgspec.json.encode({"object": "list", "data": models})
 
@@ -44,8 +51,9 @@ class ModelsResource:
     async def on_get_one(self, req: falcon.asgi.Request, resp: falcon.asgi.Response, model_id: str) -> None:
         """One model, by any name that a request may use."""
         req.context.model = self._link.catalogue.label(model_id)
+        entry = model_for(req, self._link.catalogue, model_id)
         resp.content_type = JSON_TYPE
-        resp.data = msgspec.json.encode(self._model(self._link.catalogue.find(model_id), model_id))
+        resp.data = msgspec.json.encode(self._model(entry, model_id))
 
     def _model(self, entry: CatalogueEntry, name: str) -> dict[str, object]:
         model: dict[str, object] = {

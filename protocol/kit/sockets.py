@@ -186,13 +186,13 @@ def check_bind(endpoint: str, *, insecure_open: bool = False) -> None:
     check_host(host, what=endpoint, insecure_open=insecure_open)
 
 
-def check_host(host: str, *, what: str, insecure_open: bool = False) -> None:
-    """Raise `EndpointError` for anything but loopback, unless the operator insists."""
+def check_host(host: str, *, what: str, insecure_open: bool = False, remedy: str = "") -> None:
+    """Raise `EndpointError` for anything but loopback, unless the operator insists; `remedy` ends in ", "."""
     if insecure_open or is_loopback(host):
         return
     raise EndpointError(
         f"{what}: {host} is not a loopback address, and there are no keys to protect it; "
-        "bind 127.0.0.1, or pass --insecure-open to serve everybody who can reach it"
+        f"{remedy}bind 127.0.0.1, or pass --insecure-open to serve everybody who can reach it"
     )
 
 

@@ -13,6 +13,8 @@ LASTING = {
     "request_too_large",
     "unsupported",
     "does_not_fit",
+    "invalid_api_key",
+    "model_not_allowed",
     "unknown_request",
     "unsupported_message",
     "load_failed",
@@ -32,6 +34,7 @@ PASSING = {
     "stalled",
     "stale",
     "deadline_exceeded",
+    "keys_unreadable",
     "tool_call_malformed",
 }
 

@@ -20,17 +20,18 @@ STREAMED = {**HI, "stream": True}
 class World:
     """An app, its link and its figures."""
 
-    def __init__(self, script=None, *, fleet=None, **settings):
+    def __init__(self, script=None, *, fleet=None, keyring=None, **settings):
         self.link = MemoryLink(script, **(fleet or {}))
         self.registry = CollectorRegistry()
         self.metrics = Metrics(self.registry)
-        self.app = create_app(Gateway(**settings), self.link, self.metrics)
+        self.app = create_app(Gateway(**settings), self.link, self.metrics, keyring)
 
     def post(self, value, path=CHAT, **headers):
         return post(self.app, path, value, **headers)
 
-    async def get(self, path, method="GET"):
-        return await Exchange(self.app, method, path).done()
+    async def get(self, path, method="GET", **headers):
+        fields = {name.replace("_", "-"): value for name, value in headers.items()}
+        return await Exchange(self.app, method, path, headers=fields).done()
 
     def metric(self, name, **labels):
         return self.registry.get_sample_value(name, labels)

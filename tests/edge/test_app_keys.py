@@ -1,0 +1,220 @@
+"""The whole app with keys in use: every path but four needs one, and a key opens what it is for."""
+
+import json
+
+import pytest
+from edge_world import CHAT, HI, World, run
+from hypothesis import given
+from hypothesis import strategies as st
+from made_keys import entry, presented, ring
+from memory_link import say
+
+from cortex.edge.keyring import OPEN, Keyring
+from cortex.edge.keys import Keys
+from cortex.protocol.keys import KeyFile
+from cortex.protocol.messages import Names
+
+NAMES = Names(aliases={"fast": "demo", "gpt-5*": "org/demo-1b"}, small="demo")
+
+
+def world(*entries, script=None):
+    keyring = Keyring()
+    keyring.keys = Keys(KeyFile(keys=entries or (entry(),)))
+    return World(script, keyring=keyring, fleet={"names": NAMES})
+
+
+def bearer(id_="abcd"):
+    return {"authorization": f"Bearer {presented(id_)}"}
+
+
+def test_the_four_are_open():
+    """Probes and people get an answer without a key."""
+
+    async def scenario():
+        here = world()
+        for path in sorted(OPEN):
+            assert (await here.get(path)).status == 200, path
+            assert (await here.get(path, "HEAD")).status == 200, path
+
+    run(scenario())
+    assert {"/", "/livez", "/readyz", "/health"} == OPEN
+
+
+def test_every_route_needs_a_key():
+    """Whatever the table holds, and whatever it will hold: nothing is let in for having been forgotten."""
+
+    async def scenario():
+        here = world()
+        for route in (await here.get("/")).json["routes"]:
+            method, _, path = route.partition(" ")
+            if path in OPEN:
+                continue
+            for headers in ({}, {"x_api_key": "none"}, {"authorization": "Bearer none"}):
+                exchange = await here.get(path.replace("{id}", "demo"), method, **headers)
+                assert exchange.status == 401, route
+                assert exchange.headers["x-should-retry"] == "false"
+                assert exchange.headers["www-authenticate"] == "Bearer"
+                assert exchange.headers["x-request-id"]
+                assert "invalid_api_key" in exchange.body.decode()
+        assert here.link.tickets == []
+
+    run(scenario())
+
+
+@given(
+    st.sampled_from(["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"]),
+    st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=20).map("/".__add__),
+)
+def test_so_does_every_other_path(method, path):
+    """Those that do not exist too, so that nobody learns which do."""
+    status = 200 if path in OPEN else 401
+
+    async def scenario():
+        if path not in OPEN:
+            assert (await world().get(path, method)).status == status
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("path", ["//", "/./", "/livez/", "/health/x", "/LIVEZ", "/v1/../livez", "/livez%00"])
+def test_nothing_looks_open_that_is_not(path):
+    """Only the exact four."""
+
+    async def scenario():
+        assert (await world().get(path)).status == 401
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("headers", [bearer(), {"x_api_key": presented()}, {**bearer(), "x_api_key": "none"}])
+def test_a_key_opens_every_route(headers):
+    """In either header."""
+
+    async def scenario():
+        here = world(script=say("x"))
+        assert (await here.get("/v1/models", **headers)).status == 200
+        exchange = await here.post(HI, **headers).done()
+        assert exchange.status == 200
+        assert (await here.get("/nowhere", **headers)).status == 404
+
+    run(scenario())
+
+
+def test_a_request_bears_the_id_and_priority_of_its_key():
+    """Never the secret, nor its digest."""
+
+    async def scenario():
+        here = world(entry(priority=5), entry("efgh"), script=say("x"))
+        await here.post(HI, **bearer()).done()
+        await here.post(HI, **bearer("efgh")).done()
+        first, second = here.link.tickets
+        assert (first.principal, first.priority) == ("abcd", 5)
+        assert (second.principal, second.priority) == ("efgh", 0)
+        assert first.digest != second.digest
+        assert {digest for digest, _ in first.blocks}.isdisjoint(digest for digest, _ in second.blocks)
+
+    run(scenario())
+
+
+def test_a_body_without_a_key_is_not_read():
+    """The refusal leaves before the body has come, and the connection ends."""
+
+    async def scenario():
+        here = world()
+        exchange = here.post(b"x" * 100)
+        exchange.disconnect()
+        await exchange.done()
+        assert (exchange.status, exchange.headers["connection"]) == (401, "close")
+        assert here.app.inflight == 0
+
+    run(scenario())
+
+
+def test_a_head_is_refused_without_a_body():
+    """As HTTP wants it."""
+
+    async def scenario():
+        exchange = await world().get("/v1/models", "HEAD")
+        assert (exchange.status, exchange.body) == (401, b"")
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("models", "name", "status"),
+    [
+        (("demo",), "demo", 200),
+        (("demo",), "fast", 200),
+        (("fast",), "fast", 200),
+        (("fast",), "demo", 403),
+        (("demo",), "gpt-5", 403),
+        (("gpt-5*",), "gpt-5-mini", 200),
+        (("gpt-5*",), "org/demo-1b", 403),
+        (("org/*",), "gpt-5-mini", 200),
+        (("demo",), "claude-haiku", 200),
+        (("org/*",), "claude-haiku", 403),
+        (("demo",), "nobody", 404),
+    ],
+)
+def test_a_key_may_use_its_models(models, name, status):
+    """By any name of theirs; a refusal names those that it may use."""
+
+    async def scenario():
+        here = world(entry(models=models), script=say("x"))
+        exchange = await here.post({**HI, "model": name}, **bearer()).done()
+        assert exchange.status == status
+        if status == 403:
+            error = exchange.json["error"]
+            assert (error["code"], error["param"]) == ("model_not_allowed", "model")
+            assert error["message"].endswith(f"it may use: {', '.join(models)}.")
+            assert exchange.headers["x-should-retry"] == "false"
+            assert here.link.tickets == []
+        one = await here.get(f"/v1/models/{name}", **bearer())
+        assert one.status == status
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("models", "listed"),
+    [
+        ((), ["demo", "org/demo-1b", "fast"]),
+        (("demo",), ["demo", "fast"]),
+        (("fast",), ["fast"]),
+        (("org/*",), ["org/demo-1b"]),
+        (("other",), []),
+    ],
+)
+def test_a_list_shows_what_the_key_may_use(models, listed):
+    """Ids first, then other names."""
+
+    async def scenario():
+        here = world(entry(models=models))
+        found = (await here.get("/v1/models", **bearer())).json["data"]
+        assert [model["id"] for model in found] == listed
+
+    run(scenario())
+
+
+def test_refusals_are_counted(tmp_path):
+    """As what was refused before it was looked at; a secret is in no metric and no log."""
+
+    async def scenario():
+        here = World(keyring=ring(tmp_path / "keys.toml", entry()))
+        await here.get("/v1/models", x_api_key="ctx_abcd_wrong")
+        assert here.metric("cortex_requests_total", model="unknown", route="refused", status="401") == 1
+
+    run(scenario())
+
+
+def test_embeddings_ask_for_the_model_too():
+    """The other route that generates."""
+
+    async def scenario():
+        here = world(entry(models=("other",)))
+        exchange = await here.post({"model": "demo", "input": "x"}, "/v1/embeddings", **bearer()).done()
+        assert exchange.status == 403
+        assert json.loads(exchange.body)["error"]["code"] == "model_not_allowed"
+        assert (await here.post(HI, CHAT, **bearer()).done()).status == 403
+
+    run(scenario())

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 from hashlib import blake2b
 
+from cortex.edge.billing import MARK
 from cortex.protocol.request import Chat, Text, Turn
 
 Blocks = tuple[tuple[bytes, int], ...]
@@ -31,7 +32,7 @@ _MOMENT = re.compile(
     rb"\d{4}-\d\d-\d\d|\d{1,2}:\d\d|\d{1,2}[./]\d{1,2}[./]\d{2,4}|\b[0-9a-f]{8}-[0-9a-f]{4}-"
     rb"|\b%b \d{1,2}\b|\b\d{1,2}(?:st|nd|rd|th)?\.? %b" % (_MONTH, _MONTH)
 )
-_BILLING = b"x-anthropic-billing-header:"
+_BILLING = MARK.encode()
 _WORDS = (b"date", b"time", b"today", b"now", b"clock", b"as of", b"session", b"request", _BILLING)
 _NOW = re.compile(rb"\b(?:today|date|time|timestamp|now|clock|as of|(?:session|request)[ _-]?id)\b")
 

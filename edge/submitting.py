@@ -5,6 +5,7 @@ from __future__ import annotations
 import falcon.asgi
 from msgspec import structs
 
+from cortex.edge.billing import without_billing
 from cortex.edge.errors import status_of
 from cortex.edge.events import Ticket
 from cortex.edge.incoming import key_of
@@ -19,9 +20,9 @@ LEFT = Fault(code=Code.CANCELLED, message="The client has left.")
 
 
 def encoded(request: Request, advice: str) -> bytes:
-    """The request as it travels. Raises `FaultError` with this advice for one that is too large."""
+    """The request as it travels, without an agent's billing line. Raises `FaultError` with this advice for one too large."""
     try:
-        return encode_request(request)
+        return encode_request(without_billing(request))
     except WireError as error:
         raise fault(Code.REQUEST_TOO_LARGE, f"The request is larger than 4 MiB; {advice}.") from error
 

@@ -55,6 +55,8 @@ class Call:
     """Arguments that have not left."""
     left: bool = False
     closed: bool = False
+    follows: bool = False
+    """Whether a separator led to it."""
 
 
 class Calls:
@@ -69,6 +71,8 @@ class Calls:
         self._call: Call | None = None
         self._early: Counter[tuple[str, str]] = Counter()
         """Calls made inside reasoning that have not come again behind it."""
+        self._made: set[tuple[str, str]] = set()
+        """Calls of which an echo may follow."""
 
     @property
     def call(self) -> Call:
@@ -81,7 +85,7 @@ class Calls:
         body = form.body(self._offer)
         if form.inclusive:
             body.feed(opener, 0)
-        self._call = Call(form, body, drafted, form.wary or drafted or bool(self._early), raw)
+        self._call = Call(form, body, drafted, form.wary or form.echoed or drafted or bool(self._early), raw)
 
     def read(
         self, text: str, position: int, out: list[Piece], limit: Markers | None, end_of_draft: str = ""
@@ -101,6 +105,8 @@ class Calls:
             return Outcome.UNDECIDED, end
         if unread or body.status is Status.BAD:
             delimiters = (*call.form.delimiters, end_of_draft) if end_of_draft else call.form.delimiters
+            if call.follows and not body.begun and text.startswith(call.form.closes, end) and self._commas():
+                return Outcome.DONE, end
             if unread or text.startswith(delimiters, end):
                 body.close(delimited=True)
                 self._collect("", out)
@@ -129,14 +135,25 @@ class Calls:
             if could_be(call.form.closes, text, start):
                 return Outcome.UNDECIDED, start
             return Outcome.DONE, start
+        if could_be(call.form.closes, text, start):
+            return Outcome.UNDECIDED, start
         for separator in call.form.separators:
             if text.startswith(separator, start):
                 end = start + len(separator)
-                self.begin(call.form, [text[position:end]], drafted=call.drafted)
+                self.begin(call.form, [text[start:end]], drafted=call.drafted)
+                self.call.follows = True
                 return Outcome.OPEN, end
-        if could_be((*call.form.closes, *call.form.separators), text, start):
+        if could_be(call.form.separators, text, start):
             return Outcome.UNDECIDED, start
         return self._extra(text, start)
+
+    def _commas(self) -> bool:
+        """Whether the separator behind the last call of a block, to which no call followed, may be dropped."""
+        raw = "".join(self.call.raw)
+        if not raw.startswith(",") or raw[1:].strip(WHITESPACE) or Step.COMMAS not in self._offer.steps:
+            return False
+        self.notes.append(repaired(Step.COMMAS, raw, ""))
+        return True
 
     def _extra(self, text: str, start: int) -> tuple[Outcome, int]:
         """Closers too many are dropped if the call's own closer follows them."""
@@ -203,7 +220,11 @@ class Calls:
         return Outcome.DONE
 
     def _is_new(self, call: Call, key: tuple[str, str]) -> bool:
-        """Whether this call has not been made inside the reasoning already."""
+        """Whether this call has not been made already, inside the reasoning or with the marker that it lacks here."""
+        if call.form.echoed:
+            if not call.form.opens and key in self._made:
+                return False
+            self._made.add(key)
         if call.drafted:
             self._early[key] += 1
         elif key in self._early:

@@ -17,6 +17,8 @@ class Form:
 
     `inclusive`: the opener is the body's own beginning. `separators` lead from one call straight to the next.
     `wary`: the call counts only once it is whole and fits its tool's schema, and leaves in one piece.
+    `echoed`: models write such a call again behind its end, without the opener: the same one is no second call then.
+    `drafts`: it is looked for in reasoning too.
     """
 
     body: BodyMaker
@@ -25,6 +27,8 @@ class Form:
     separators: tuple[str, ...] = ()
     inclusive: bool = False
     wary: bool = False
+    echoed: bool = False
+    drafts: bool = True
 
     @cached_property
     def delimiters(self) -> tuple[str, ...]:
@@ -34,7 +38,7 @@ class Form:
 
 @dataclass(frozen=True, eq=False)
 class Family:
-    """`bare` are forms without a marker, by the character that a reply must begin with.
+    """`bare` are forms without a marker, by the character that a reply must begin with; "" is for any letter.
 
     `wrappers` may stand before the first opener and mean nothing by themselves; `noise` is dropped. `thinking` are pairs of markers round
     reasoning, of which `reasoning_open` means the first.
@@ -84,7 +88,8 @@ class Family:
     @cached_property
     def in_reasoning(self) -> dict[str, Markers]:
         """The markers that are live in reasoning, by what ends it, where tools are on offer."""
-        return {closer: Markers(closer, *self.openers, FENCE) for _, closer in self.thinking}
+        openers = [opener for opener, form in self.by_opener.items() if form.drafts]
+        return {closer: Markers(closer, *openers, FENCE) for _, closer in self.thinking}
 
     @cached_property
     def in_reasoning_without_tools(self) -> dict[str, Markers]:

@@ -204,7 +204,11 @@ class MarkedParser:
         return start
 
     def _bare(self, text: str, start: int) -> Form | None:
-        return next((form for char, form in self._family.bare if text.startswith(char, start)), None)
+        first = text[start : start + 1]
+        fitting = (
+            form for char, form in self._family.bare if char == first or (not char and first.isidentifier())
+        )
+        return next(fitting, None) if first else None
 
     def _say(self, text: str, out: list[Piece]) -> None:
         if text:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 
 from cortex.protocol.request import ToolSpec
 from cortex.protocol.toolcalls.base import Parser
-from cortex.protocol.toolcalls.families import FAMILIES
+from cortex.protocol.toolcalls.families import FAMILIES, MESSAGES
 from cortex.protocol.toolcalls.ids import call_ids
 from cortex.protocol.toolcalls.naming import infer_tool_name, try_repair_missing_name
 from cortex.protocol.toolcalls.offer import Offer
@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 PLAIN = "plain"
-KNOWN = (*FAMILIES, PLAIN)
+KNOWN = (*FAMILIES, *MESSAGES, PLAIN)
 """Names of families."""
 
 
@@ -49,6 +49,8 @@ def parser_for(
     """
     if family == PLAIN:
         return PlainParser()
+    if family in MESSAGES:
+        return MESSAGES[family].parser(Offer(tools, steps), reasoning_open=reasoning_open, call_id=call_id)
     found = FAMILIES.get(family)
     if found is None:
         raise ValueError(f"unknown tool-call family {family!r}; known: {', '.join(KNOWN)}")
@@ -57,5 +59,5 @@ def parser_for(
 
 def markers_of(family: str) -> frozenset[str]:
     """The texts that mean something to this family's parser, which no tokenizer may leave out."""
-    found = FAMILIES.get(family)
+    found = MESSAGES.get(family) or FAMILIES.get(family)
     return frozenset() if found is None else found.markers

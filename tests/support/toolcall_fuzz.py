@@ -91,7 +91,7 @@ def markers_of(family: str) -> tuple[str, ...]:
     forms = [*row.forms, *(form for _, form in row.bare)]
     found = [marker for form in forms for marker in (*form.opens, *form.closes, *form.separators)]
     found += [*row.wrappers, *row.noise, *(marker for pair in row.thinking for marker in pair)]
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(filter(None, found)))  # calls need nothing between them, in some
 
 
 @cache

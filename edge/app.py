@@ -9,12 +9,14 @@ import falcon.asgi
 
 from cortex.edge import handlers
 from cortex.edge.config import Gateway
+from cortex.edge.dialects.anthropic import AnthropicMessages
 from cortex.edge.dialects.dialect import Dialect
 from cortex.edge.dialects.openai_chat_reply import OpenAIChat
 from cortex.edge.guard import DRAINING, Guard
 from cortex.edge.keyring import Gate, Keyring
 from cortex.edge.link import Link
 from cortex.edge.metrics import Metrics
+from cortex.edge.resources.count_tokens import CountTokensResource
 from cortex.edge.resources.embeddings import EmbeddingsResource
 from cortex.edge.resources.generate import GenerateResource
 from cortex.edge.resources.health import HealthResource, RootResource
@@ -80,6 +82,8 @@ def create_app(settings: Gateway, link: Link, metrics: Metrics, keyring: Keyring
         ("GET", "/v1/models", models, None),
         ("GET", "/v1/models/{id}", models, "one"),
         ("POST", "/v1/chat/completions", generate(OpenAIChat()), None),
+        ("POST", "/v1/messages", generate(AnthropicMessages()), None),
+        ("POST", "/v1/messages/count_tokens", CountTokensResource(link), None),
         ("POST", "/v1/embeddings", EmbeddingsResource(link, settings, metrics), None),
     )
     for _, path, resource, suffix in table:

@@ -1,4 +1,7 @@
-"""`GET /v1/models` and `GET /v1/models/{id}`: the fleet's models as the brokers last told, and their other names."""
+"""`GET /v1/models` and `GET /v1/models/{id}`: the fleet's models as the brokers last told, and their other names.
+
+Two dialects share the routes: who names a version of Anthropic's interface is answered in its shape.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,8 @@ import time
 import falcon.asgi
 import msgspec
 
-from cortex.edge.errors import JSON_TYPE
+from cortex.edge.dialects.anthropic_models import list_of, model_of, page_of
+from cortex.edge.errors import ANTHROPIC, JSON_TYPE, shape_of
 from cortex.edge.incoming import may_see, model_for
 from cortex.edge.link import Link
 from cortex.protocol.messages import CatalogueEntry
@@ -35,16 +39,21 @@ class ModelsResource:
     async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """All models that the client may use, then all exact aliases; those with `*` stand for names that cannot be listed."""
         catalogue = self._link.catalogue
-        models = [
-            self._model(entry, entry.id) for entry in catalogue.entries if may_see(req, entry.id, entry.id)
-        ]
-        models += [
-            self._model(catalogue.find(id_), name)
+        named = {entry.id: entry for entry in catalogue.entries if may_see(req, entry.id, entry.id)}
+        named |= {
+            name: catalogue.find(id_)
             for name, id_ in sorted(catalogue.aliases.items())
             if may_see(req, name, id_)
-        ]
+        }
         resp.content_type = JSON_TYPE
-        resp.data = msgspec.json.encode({"object": "list", "data": models})
+        if _speaks_anthropic(req):
+            query = {name: req.get_param(name) for name in ("limit", "after_id", "before_id")}
+            names, more = page_of(list(named), query)
+            page = [model_of(named[name], name, self._created) for name in names]
+            resp.data = msgspec.json.encode(list_of(page, more=more))
+        else:
+            models = [self._model(entry, name) for name, entry in named.items()]
+            resp.data = msgspec.json.encode({"object": "list", "data": models})
 
     on_head = on_get
 
@@ -52,8 +61,13 @@ class ModelsResource:
         """One model, by any name that a request may use."""
         req.context.model = self._link.catalogue.label(model_id)
         entry = model_for(req, self._link.catalogue, model_id)
+        shape = (
+            model_of(entry, model_id, self._created)
+            if _speaks_anthropic(req)
+            else self._model(entry, model_id)
+        )
         resp.content_type = JSON_TYPE
-        resp.data = msgspec.json.encode(self._model(entry, model_id))
+        resp.data = msgspec.json.encode(shape)
 
     def _model(self, entry: CatalogueEntry, name: str) -> dict[str, object]:
         model: dict[str, object] = {
@@ -75,6 +89,10 @@ class ModelsResource:
             prices = msgspec.structs.asdict(entry.cost)
             model["cost"] = {key: price for key, price in prices.items() if price is not None}
         return {**model, **_limits(entry)}
+
+
+def _speaks_anthropic(req: falcon.asgi.Request) -> bool:
+    return shape_of(req.scope["path"], req.scope["headers"]) is ANTHROPIC
 
 
 def _location(node: str, state: str, footprint_bytes: int) -> dict[str, object]:

@@ -40,6 +40,7 @@ def test_the_table_and_the_dialects_are_pure():
     """They import neither sockets, nor clocks, nor the framework."""
     code = (
         "import sys, cortex.edge.inflight, cortex.edge.dialects.openai_chat, cortex.edge.dialects.openai_chat_reply;"
+        "import cortex.edge.dialects.anthropic, cortex.edge.dialects.anthropic_models;"
         "print(*{'zmq', 'asyncio', 'falcon', 'gunicorn', 'torch'} & set(sys.modules))"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

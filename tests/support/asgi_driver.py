@@ -22,6 +22,7 @@ class Exchange:
         *,
         headers: dict[str, str] | None = None,
         body: bytes | None = b"",
+        query: str = "",
     ) -> None:
         self.sent: list[dict[str, Any]] = []
         self.reading = asyncio.Event()
@@ -42,7 +43,7 @@ class Exchange:
             "scheme": "http",
             "path": path,
             "raw_path": path.encode(),
-            "query_string": b"",
+            "query_string": query.encode(),
             "root_path": "",
             "headers": [(name.lower().encode(), value.encode()) for name, value in fields.items()],
             "client": ("127.0.0.1", 50000),

@@ -1,0 +1,444 @@
+"""Anthropic bodies → the normalized request."""
+
+import contextlib
+import json
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cortex.edge.dialects.anthropic import parse, parse_count
+from cortex.protocol.codec import decode_request, encode_request
+from cortex.protocol.faults import Code, FaultError
+from cortex.protocol.request import ResponseFormat, Text, ToolCall, ToolChoice, ToolSpec
+
+USER = {"role": "user", "content": "hi"}
+TOOL = {"name": "look", "description": "Looks.", "input_schema": {"type": "object"}}
+SEARCH = {"type": "web_search_20260318", "name": "web_search", "max_uses": 3}
+CALL = {"type": "tool_use", "id": "toolu_1", "name": "look", "input": {"at": 1.50}}
+PIXEL = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "aGk="}}
+
+
+def body(**fields):
+    return json.dumps({"model": "demo", "max_tokens": 64, "messages": [USER], **fields}).encode()
+
+
+def chat(**fields):
+    return parse(body(**fields)).request
+
+
+def turns(*messages, **fields):
+    return chat(messages=list(messages), **fields).turns
+
+
+def user(*blocks):
+    return {"role": "user", "content": list(blocks)}
+
+
+def said(*blocks):
+    return {"role": "assistant", "content": list(blocks)}
+
+
+def text(what):
+    return {"type": "text", "text": what, "cache_control": {"type": "ephemeral"}}
+
+
+def result(content, id_="toolu_1", **more):
+    return {"type": "tool_result", "tool_use_id": id_, "content": content, **more}
+
+
+def refused(**fields):
+    with pytest.raises(FaultError) as caught:
+        parse(body(**fields))
+    return caught.value.fault
+
+
+def test_a_minimal_body():
+    """Model and messages suffice: a client that names no limit has none."""
+    parsed = parse(b'{"model":"demo","messages":[{"role":"user","content":"hi"}]}', seed=7)
+    assert parsed.stream is False
+    assert parsed.request.turns[0].text == "hi"
+    assert (parsed.request.sampling.seed, parsed.request.sampling.max_tokens) == (7, None)
+    assert parsed.request.template_options == b"{}"
+
+
+def test_null_means_absent_and_unknown_fields_are_ignored():
+    """What clients add beyond the interface does no harm."""
+    names = [
+        "system", "stream", "temperature", "top_p", "top_k", "stop_sequences", "tools", "tool_choice", "thinking",
+        "output_config", "output_format",
+    ]  # fmt: skip
+    more = {
+        "metadata": {"user_id": "{}"},
+        "context_management": {"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]},
+        "container": "x",
+        "service_tier": "auto",
+        "mcp_servers": [{"type": "url"}],
+        "speed": "fast",
+        "betas": ["x"],
+        "cache_control": {"type": "ephemeral"},
+    }
+    assert parse(body(**dict.fromkeys(names), **more)) == parse(body())
+
+
+def test_sampling_is_carried():
+    """Every field arrives under any version, and a limit of any size."""
+    sampling = chat(max_tokens=64_000, temperature=0, top_p=0, top_k=40, stop_sequences=["a", "b"]).sampling
+    assert (sampling.max_tokens, sampling.temperature, sampling.top_k) == (64_000, 0, 40)
+    assert (sampling.top_p, sampling.stop) == (1e-6, ("a", "b"))
+
+
+# ── the conversation ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_system_is_a_string_or_blocks():
+    """Blocks stay apart, so that none of them changes the others."""
+    assert chat(system="be brief").turns[0].text == "be brief"
+    [system, _] = chat(system=[text("one"), text("two")]).turns
+    assert system.parts == (Text(text="one"), Text(text="two"))
+    assert [turn.role for turn in chat(system=[]).turns] == ["user"]
+
+
+def test_system_messages_inside_keep_their_place():
+    """As agents send them behind the first user turn; in front they belong to the system prompt."""
+    found = turns(
+        {"role": "system", "content": "first"},
+        USER,
+        {"role": "system", "content": [text("later")]},
+        said(text("ok")),
+        USER,
+        system="top",
+    )
+    assert [turn.role for turn in found] == ["system", "user", "system", "assistant", "user"]
+    assert (found[0].text, found[2].text) == ("top\nfirst", "later")
+
+
+def test_results_come_first_and_in_order():
+    """Results of parallel calls become turns of their own, then what else the message says; failure is said in words."""
+    found = turns(
+        USER,
+        said(text("I look."), CALL, {**CALL, "id": "toolu_2", "name": "hear"}),
+        user(
+            text("and?"),
+            result("seen"),
+            result(
+                [text("no"), PIXEL, {"type": "tool_reference", "tool_name": "x"}], "toolu_2", is_error=True
+            ),
+            result(None, "elsewhere"),
+        ),
+    )
+    assert [turn.role for turn in found] == ["user", "assistant", "tool", "tool", "tool", "user"]
+    assert [turn.tool_call_id for turn in found[2:5]] == ["toolu_1", "toolu_2", "elsewhere"]
+    assert [turn.name for turn in found[2:5]] == ["look", "hear", ""]
+    assert [turn.text for turn in found[2:]] == ["seen", "[error]\nno\n[image omitted]\n[tool x]", "", "and?"]
+
+
+def test_a_call_keeps_the_bytes_of_its_input():
+    """An object that is passed on as it was sent; foreign ids are passed on too."""
+    data = (
+        b'{"model":"demo","messages":[{"role":"user","content":"x"},{"role":"assistant","content":[{"type":"tool_use",'
+        b'"id":"call_9","name":"f","input":{"b" : 1,  "a":[2.50]}}]},{"role":"user","content":"go on"}]}'
+    )
+    call = ToolCall(id="call_9", name="f", arguments=b'{"b" : 1,  "a":[2.50]}')
+    assert parse(data).request.turns[1].tool_calls == (call,)
+    without = said({"type": "tool_use", "id": "c", "name": "f"})
+    assert turns(USER, without, USER)[1].tool_calls[0].arguments == b"{}"
+
+
+def test_thoughts_are_kept_whoever_signed_them():
+    """With no signature, ours or a foreign one; what is encrypted for another server is dropped."""
+    thought = {"type": "thinking", "thinking": "hm"}
+    found = turns(
+        USER,
+        said(
+            {**thought, "signature": "EqQBCgIYAhIM"},
+            {"type": "redacted_thinking", "data": "xx"},
+            {**thought, "thinking": "so", "signature": "cortex1-00"},
+            text("a"),
+        ),
+        USER,
+    )
+    assert (found[1].reasoning, found[1].text) == ("hm\nso", "a")
+
+
+def test_messages_of_one_role_in_a_row_are_one_turn():
+    """As Anthropic has it; results of tools stay apart."""
+    found = turns(USER, USER, said(text("a")), said(text("b"), CALL), user(result("r")), USER)
+    assert [turn.role for turn in found] == ["user", "assistant", "tool", "user"]
+    assert (found[0].text, found[1].text, len(found[1].tool_calls)) == ("hi\nhi", "a\nb", 1)
+
+
+DOCUMENT = {"type": "document", "title": "T", "context": "C"}
+
+
+@pytest.mark.parametrize(
+    ("block", "read"),
+    [
+        (DOCUMENT | {"source": {"type": "text", "media_type": "text/plain", "data": "d"}}, "T\nC\nd"),
+        (DOCUMENT | {"source": {"type": "content", "content": "d"}}, "T\nC\nd"),
+        (
+            DOCUMENT | {"source": {"type": "content", "content": [text("d"), PIXEL]}},
+            "T\nC\nd\n[image omitted]",
+        ),
+        (
+            {"type": "search_result", "source": "https://a", "title": "T", "content": [text("s")]},
+            "T\nhttps://a\ns",
+        ),
+        ({"type": "compaction", "content": "summary"}, "summary"),
+        ({"type": "container_upload", "file_id": "f"}, ""),
+        (
+            {
+                "type": "web_search_tool_result",
+                "tool_use_id": "srvtoolu_1",
+                "content": [
+                    {"type": "web_search_result", "title": "T", "url": "u", "encrypted_content": "x"}
+                ],
+            },
+            "",
+        ),
+        (
+            {
+                "type": "code_execution_tool_result",
+                "tool_use_id": "s",
+                "content": {"type": "x", "stdout": "1"},
+            },
+            "",
+        ),
+        ({"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": "q"}}, ""),
+    ],
+)
+def test_blocks_that_can_be_read_are_text(block, read):
+    """Documents of text, results of searches, and whatever has text; the rest is left out. Alike in either role."""
+    assert turns(user(block, text("?")))[0].text == "\n".join(filter(None, (read, "?")))
+    assert turns(USER, said(block), USER)[1].text == read
+
+
+PDF = {"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": "aGk="}}
+
+
+@pytest.mark.parametrize(
+    ("block", "reason"),
+    [
+        (PIXEL, "images are not supported yet"),
+        ({"type": "image", "source": {"type": "url", "url": "http://127.0.0.1/x"}}, "no address is fetched"),
+        (PDF, "only documents of plain text"),
+        ({"type": "document", "source": {"type": "url", "url": "http://x"}}, "no address is fetched"),
+        ({"type": "document", "source": {"type": "file", "file_id": "file_1"}}, "no file is kept"),
+    ],
+)
+def test_what_nobody_can_read_is_refused_where_it_was_just_sent(block, reason):
+    """With a reason in the last message of a person; a few words everywhere else, or no conversation would go on."""
+    fault = refused(messages=[USER, user(text("look"), block)])
+    assert fault.code is Code.UNSUPPORTED
+    assert fault.message.startswith("messages[1].content[1]")
+    assert reason in fault.message
+    word = f"[{block['type']} omitted]"
+    assert turns(user(block), said(text("a")), USER)[0].text == word
+    assert turns(USER, said(CALL), user(result("r"), block))[-1].text == word
+    assert turns(USER, said(CALL), user(result([block])))[-1].text == word
+
+
+@pytest.mark.parametrize("later", [(), ({"role": "system", "content": "note"},)])
+def test_a_prefill_is_refused(later):
+    """An answer is not continued; a count may end with anything."""
+    messages = [USER, said(text("The answer is")), *later]
+    assert refused(messages=messages).message.startswith(
+        "messages must not end with a message of role assistant"
+    )
+    assert len(parse_count(body(messages=messages)).turns) == 2 + len(later)
+
+
+# ── tools and options ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_tools_of_the_client_are_offered_and_those_of_the_server_left_out():
+    """A schema travels as the client's own bytes."""
+    found = chat(tools=[TOOL, SEARCH, {"type": "custom", "name": "bare"}]).tools
+    assert found == (
+        ToolSpec(name="look", description="Looks.", schema=b'{"type": "object"}'),
+        ToolSpec(name="bare"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("choice", "read"),
+    [
+        (None, ToolChoice()),
+        ({"type": "auto"}, ToolChoice()),
+        ({"type": "auto", "disable_parallel_tool_use": True}, ToolChoice(parallel=False)),
+        ({"type": "none"}, ToolChoice(mode="none")),
+        ({"type": "any"}, ToolChoice(mode="required")),
+        ({"type": "tool", "name": "look", "disable_parallel_tool_use": True}, ToolChoice(mode="named", name="look", parallel=False)),
+    ],
+)  # fmt: skip
+def test_every_form_of_tool_choice(choice, read):
+    """Four forms, each with or without parallel calls."""
+    assert chat(tools=[TOOL], tool_choice=choice).tool_choice == read
+
+
+@pytest.mark.parametrize(
+    ("tools", "choice", "code", "reason"),
+    [
+        ([], {"type": "any"}, Code.INVALID_REQUEST, "none is offered"),
+        (
+            [SEARCH],
+            {"type": "any"},
+            Code.UNSUPPORTED,
+            "web_search_20260318, which only Anthropic's servers know",
+        ),
+        (
+            [TOOL, SEARCH],
+            {"type": "tool", "name": "web_search"},
+            Code.UNSUPPORTED,
+            "only Anthropic's servers know",
+        ),
+        ([TOOL], {"type": "tool", "name": "x"}, Code.INVALID_REQUEST, "names a tool that is not offered"),
+        ([TOOL], {"type": "tool"}, Code.INVALID_REQUEST, "names a tool that is not offered"),
+        ([TOOL], {"type": "some"}, Code.INVALID_REQUEST, "must be auto, any, tool or none"),
+        ([TOOL, TOOL], None, Code.INVALID_REQUEST, "tools[1].name names a tool that was offered before"),
+        ([{"input_schema": {}}], None, Code.INVALID_REQUEST, "tools[0].name is required"),
+    ],
+)
+def test_a_tool_that_cannot_be_forced_is_refused(tools, choice, code, reason):
+    """Clearly, and whether the client or this server is to blame."""
+    fault = refused(tools=tools, tool_choice=choice)
+    assert fault.code is code
+    assert reason in fault.message
+
+
+@pytest.mark.parametrize(
+    ("fields", "options"),
+    [
+        (
+            {"thinking": {"type": "adaptive"}, "output_config": {"effort": "high"}},
+            b'{"enable_thinking":true}',
+        ),
+        ({"thinking": {"type": "enabled", "budget_tokens": 31_999}}, b'{"enable_thinking":true}'),
+        (
+            {"thinking": {"type": "disabled"}, "output_config": {"effort": "max"}},
+            b'{"enable_thinking":false}',
+        ),
+        ({"thinking": {"type": "between_tools"}}, b'{"enable_thinking":false}'),
+        ({"output_config": {"effort": "low"}}, b'{"enable_thinking":true}'),
+        ({"output_config": {}}, b"{}"),
+    ],
+)
+def test_thinking_is_an_option_of_the_template(fields, options):
+    """As effort is in the other dialect; what `thinking` says wins."""
+    assert chat(**fields).template_options == options
+
+
+def test_thinking_between_tools_begins_with_a_result():
+    """Not before the first call."""
+    chat_ = chat(messages=[USER, said(CALL), user(result("r"))], thinking={"type": "between_tools"})
+    assert chat_.template_options == b'{"enable_thinking":true}'
+
+
+@pytest.mark.parametrize("where", ["output_config", "output_format"])
+def test_a_format_is_a_schema(where):
+    """Under the present name or the one before; it is kept strictly."""
+    wanted = {"type": "json_schema", "schema": {"type": "object"}}
+    given = {"format": wanted} if where == "output_config" else wanted
+    expected = ResponseFormat(kind="json_schema", definition=b'{"type": "object"}', strict=True)
+    assert chat(**{where: given}).response_format == expected
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"messages": []}, "messages must hold at least one message."),
+        ({"messages": "x"}, "messages must be an array, not a string."),
+        ({"messages": [{"role": "user"}]}, "messages[0].content is required."),
+        ({"messages": [{"role": "tool", "content": "x"}]}, "messages[0].role must be user, assistant or system."),
+        ({"messages": [user({"type": "text"})]}, "messages[0].content[0].text is required in a block of type text."),
+        ({"messages": [user(CALL)]}, "messages[0].content[0].type must not be tool_use in a message of role user."),
+        (
+            {"messages": [user({"type": "tool_result"})]},
+            "messages[0].content[0].tool_use_id is required in a block of type tool_result.",
+        ),
+        (
+            {"messages": [USER, said({"type": "tool_use", "name": "f"}), USER]},
+            "messages[1].content[0].id is required in a block of type tool_use.",
+        ),
+        (
+            {"messages": [USER, said({**CALL, "input": "x"}), USER]},
+            "messages[1].content[0].input must be an object.",
+        ),
+        ({"system": [PIXEL]}, "system[0].type must be text, not image."),
+        ({"max_tokens": 0}, "max_tokens must be at least 1."),
+        ({"temperature": 3}, "temperature must be at least 0 and at most 2."),
+        ({"stop_sequences": [""]}, "stop_sequences must not hold an empty string."),
+        ({"model": ""}, "model must have 1 to 128 characters."),
+        ({"thinking": {"type": "x"}}, "thinking.type must be one of adaptive, enabled, disabled, between_tools."),
+        ({"output_config": {"format": {"type": "x"}}}, "output_config.format.type must be json_schema."),
+        (
+            {"output_config": {"format": {"type": "json_schema"}}},
+            "output_config.format.schema is required.",
+        ),
+        ({"tools": [{"name": "f", "input_schema": 3}]}, "tools[0].input_schema must be an object."),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_told_by_field(fields, message):
+    """One sentence that names the field and says what to do."""
+    assert refused(**fields).message == message
+
+
+@pytest.mark.parametrize(
+    ("where", "wrap"),
+    [
+        ("tools[0].input_schema", lambda deep: {"tools": [{"name": "f", "input_schema": {"a": deep}}]}),
+        (
+            "messages[1].content[0].input",
+            lambda deep: {"messages": [USER, said({**CALL, "input": {"a": deep}}), USER]},
+        ),
+        ("metadata", lambda deep: {"metadata": deep}),
+    ],
+)
+def test_depth_is_bounded_and_the_field_named(where, wrap):
+    """A neuron decodes it again: neither deep JSON nor wide numbers pass, in any field."""
+    deep = 1
+    for _ in range(40):
+        deep = [deep]
+    fault = refused(**wrap(deep))
+    assert fault.param == where
+    assert "nested deeper" in fault.message
+
+
+BLOCKS = st.sampled_from(
+    [
+        text("a"), text(""), PIXEL, PDF, CALL, result("r"), result([text("x")]), {"type": "thinking", "thinking": "t"},
+        {"type": "redacted_thinking", "data": "x"}, {"type": "new_thing", "text": "n"}, {"type": "text"}, {}, "x", None,
+        {"type": "tool_result", "tool_use_id": "t", "content": {"a": 1}},
+    ]
+)  # fmt: skip
+MESSAGES = st.lists(
+    st.fixed_dictionaries(
+        {"role": st.sampled_from(["user", "assistant", "system", "tool"]), "content": st.lists(BLOCKS, max_size=4) | st.text()}
+    ),
+    max_size=5,
+)  # fmt: skip
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=10,
+)
+FIELDS = [
+    "system",
+    "tools",
+    "tool_choice",
+    "thinking",
+    "output_config",
+    "stop_sequences",
+    "max_tokens",
+    "stream",
+]
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow])
+@given(MESSAGES, st.dictionaries(st.sampled_from(FIELDS), JSON, max_size=3))
+def test_any_body_is_a_request_or_one_fault(messages, fields):
+    """What is accepted can be sent to a neuron and read there; nothing else is raised."""
+    with contextlib.suppress(FaultError):
+        request = parse(body(messages=messages, **fields)).request
+        assert decode_request(encode_request(request)) == request
+        assert request.turns

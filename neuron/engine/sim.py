@@ -247,9 +247,10 @@ class SimEngine:
                 limit=held.context,
             )
         limit = request.sampling.max_tokens
-        wanted = min(limit or self._script.max_tokens, room)
+        end = self._script.max_tokens if limit is None else None
+        wanted = min(end or limit or room, room)
         ready = now + prompt / self._script.prefill_per_s
-        reason: FinishReason = "length" if limit is not None and wanted == limit else "stop"
+        reason: FinishReason = "stop" if wanted == end else "length"
         counts = [len(done) for done in job.prefix] or [0] * request.sampling.n
         run = Run(job, request.model, prompt, now, ready, wanted, reason, counts)
         if (script := self._script.scripts.get(request.model)) is not None:

@@ -13,7 +13,8 @@ from cortex.protocol.values import Name
 class BrokerSettings(Struct, frozen=True, kw_only=True):
     """[broker] its name and where its planes are bound; empty means ipc sockets in the runtime directory.
 
-    `peer` is bound for the other brokers of a mesh, whose `peer` endpoints `peers` lists.
+    `peer` is bound for the other brokers of a mesh, whose `peer` endpoints `peers` lists. `responses_mb` is the memory
+    for responses that clients may go on from (`previous_response_id`); the one unused for longest leaves first.
     """
 
     name: Name = socket.gethostname()
@@ -22,6 +23,7 @@ class BrokerSettings(Struct, frozen=True, kw_only=True):
     ctl: str = ""
     peer: str = ""
     peers: tuple[str, ...] = ()
+    responses_mb: Annotated[int, Meta(ge=0)] = 64
 
 
 class QueueSettings(Struct, frozen=True, kw_only=True):

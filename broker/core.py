@@ -225,6 +225,7 @@ class Broker:
         self._give_up_abandoned(now)
         self.operations.advance(now)
         state.view.usage.prune(now)
+        state.blobs.expire(now)
 
     def _give_up_abandoned(self, now: float) -> None:
         """Loads that wait for room, and for which nobody waits any more. The victims go all the same: they were told."""

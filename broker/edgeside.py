@@ -1,4 +1,4 @@
-"""What edges say: beats, submissions, cancels, questions."""
+"""What edges say: beats, submissions, cancels, questions, and what they want kept for a while."""
 
 from __future__ import annotations
 
@@ -37,6 +37,9 @@ class EdgeSide:
             m.Submit: self._submit,
             m.Cancel: self._cancel,
             m.Query: self._query,
+            m.Keep: self._keep,
+            m.Fetch: self._fetch,
+            m.Forget: self._forget,
         }
 
     def handle(self, event: FromEdge, now: float) -> None:
@@ -149,3 +152,21 @@ class EdgeSide:
         self._state.effects.append(
             ToEdge(edge.route, m.Failed(request=request, attempt=attempt, fault=UNKNOWN))
         )
+
+    # ── what outlives a request ──────────────────────────────────────────────────────────────────────────────────
+
+    def _keep(self, edge: Edge, message: m.Keep, event: FromEdge, now: float) -> None:
+        data = bytes(event.payload[0]) if event.payload else b""
+        self._held(
+            edge, message.ask, found=self._state.blobs.keep(message.name, message.principal, data, now)
+        )
+
+    def _fetch(self, edge: Edge, message: m.Fetch, _event: FromEdge, now: float) -> None:
+        data = self._state.blobs.fetch(message.name, message.principal, now)
+        self._held(edge, message.ask, found=data is not None, payload=() if data is None else (data,))
+
+    def _forget(self, edge: Edge, message: m.Forget, _event: FromEdge, now: float) -> None:
+        self._held(edge, message.ask, found=self._state.blobs.forget(message.name, message.principal, now))
+
+    def _held(self, edge: Edge, ask: int, *, found: bool, payload: tuple[bytes, ...] = ()) -> None:
+        self._state.effects.append(ToEdge(edge.route, m.Held(ask=ask, found=found), payload))

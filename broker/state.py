@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from cortex.broker.blobs import Blobs
 from cortex.broker.catalogue import Catalogue
 from cortex.broker.decisions import Decisions
 from cortex.broker.events import Effect
@@ -30,6 +31,7 @@ class State:
         self.loads = Loads(self.view, self.effects, self.decisions, f"{name}-{epoch}" if epoch else name)
         self.mesh = Mesh(name)
         self.prefixes = Prefixes()
+        self.blobs = Blobs(policy.kept_bytes)
         self.catalogue = Catalogue()
         self.catalogue_digest = b""
         self.names = Names()

@@ -52,6 +52,7 @@ class Policy:
     turn_s: float = 15.0
     max_waiting: int = 4096
     per_principal: int = 1024
+    kept_bytes: int = 64 * 1024 * 1024
 
 
 @dataclass(slots=True)

@@ -135,6 +135,7 @@ def policy(settings: CortexSettings) -> Policy:
         turn_s=settings.queue.turn_s,
         max_waiting=settings.queue.max_waiting,
         per_principal=settings.queue.per_principal,
+        kept_bytes=settings.broker.responses_mb * 1024 * 1024,
     )
 
 

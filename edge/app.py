@@ -12,15 +12,19 @@ from cortex.edge.config import Gateway
 from cortex.edge.dialects.anthropic import AnthropicMessages
 from cortex.edge.dialects.dialect import Dialect
 from cortex.edge.dialects.openai_chat_reply import OpenAIChat
+from cortex.edge.dialects.openai_completions_reply import OpenAICompletions
+from cortex.edge.dialects.openai_responses_reply import OpenAIResponses
 from cortex.edge.guard import DRAINING, Guard
 from cortex.edge.keyring import Gate, Keyring
 from cortex.edge.link import Link
 from cortex.edge.metrics import Metrics
+from cortex.edge.resources.completions import CompletionsResource
 from cortex.edge.resources.count_tokens import CountTokensResource
 from cortex.edge.resources.embeddings import EmbeddingsResource
 from cortex.edge.resources.generate import GenerateResource
 from cortex.edge.resources.health import HealthResource, RootResource
 from cortex.edge.resources.models import ModelsResource
+from cortex.edge.resources.responses import ResponsesResource
 from cortex.edge.routes import Routes
 
 LAST_WORDS_S = 1.0
@@ -70,6 +74,7 @@ def create_app(settings: Gateway, link: Link, metrics: Metrics, keyring: Keyring
     root = RootResource()
     health = HealthResource(link, lambda: edge.draining)
     models = ModelsResource(link)
+    responses = ResponsesResource(OpenAIResponses(), link, settings, metrics)
 
     def generate(dialect: Dialect[Any]) -> GenerateResource[Any]:
         return GenerateResource(dialect, link, settings, metrics)
@@ -84,9 +89,18 @@ def create_app(settings: Gateway, link: Link, metrics: Metrics, keyring: Keyring
         ("POST", "/v1/chat/completions", generate(OpenAIChat()), None),
         ("POST", "/v1/messages", generate(AnthropicMessages()), None),
         ("POST", "/v1/messages/count_tokens", CountTokensResource(link), None),
+        ("POST", "/v1/completions", CompletionsResource(OpenAICompletions(), link, settings, metrics), None),
+        ("POST", "/v1/responses", responses, None),
+        ("POST", "/v1/responses/input_tokens", responses, "tokens"),
+        ("POST", "/v1/responses/compact", responses, "compact"),
+        ("GET", "/v1/responses/{response_id}", responses, "one"),
+        ("DELETE", "/v1/responses/{response_id}", responses, "one"),
+        ("POST", "/v1/responses/{response_id}/cancel", responses, "cancel"),
+        ("GET", "/v1/responses/{response_id}/input_items", responses, "items"),
         ("POST", "/v1/embeddings", EmbeddingsResource(link, settings, metrics), None),
     )
-    for _, path, resource, suffix in table:
+    routes = {path: (resource, suffix) for _, path, resource, suffix in table}
+    for path, (resource, suffix) in routes.items():
         app.add_route(path.replace(ONE_ID, ANY_ID), resource, suffix=suffix)
     root.routes = Routes(tuple(f"{method} {path}" for method, path, _, _ in table))
     handlers.install(app, root.routes)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from msgspec import Struct
 
 from cortex.protocol.liveness import EXPIRY
-from cortex.protocol.owner import owner
+from cortex.protocol.owner import owner, ranked
 
 Key = tuple[str, int]
 """(request, attempt)."""
@@ -100,6 +100,11 @@ class Brokers:
         named = {broker.name: broker for broker in live}
         name = owner(model, named)
         return None if name is None else named[name]
+
+    def ranked(self, key: str) -> list[int]:
+        """The indices of those that live, the owner of this key first, then who takes over from whom."""
+        named = {broker.name: broker.index for broker in self.all if broker.live}
+        return [named[name] for name in ranked(key, named)]
 
     def fall_silent(self, now: float) -> list[Broker]:
         """Those of which nothing has been heard for too long. They live no more."""

@@ -18,6 +18,8 @@ JSON_TYPE = "application/json"
 STATUSES: dict[Code, tuple[int, str]] = {
     Code.INVALID_REQUEST: (400, "invalid_request_error"),
     Code.MODEL_NOT_FOUND: (404, "invalid_request_error"),
+    Code.RESPONSE_NOT_FOUND: (404, "invalid_request_error"),
+    Code.PREVIOUS_RESPONSE_NOT_FOUND: (404, "invalid_request_error"),
     Code.CONTEXT_LENGTH_EXCEEDED: (400, "invalid_request_error"),
     Code.REQUEST_TOO_LARGE: (413, "invalid_request_error"),
     Code.UNSUPPORTED: (400, "invalid_request_error"),

@@ -80,6 +80,10 @@ class Refusal:
         return shape.http(self.status, self.reason, request_id)
 
 
+NO_WEBSOCKET = Refusal(426, "No WebSocket is spoken here; send the request as an HTTP POST.")
+"""Agents that try one first go on with HTTP at once."""
+
+
 class Guard:
     """The ASGI app that wraps the Falcon app."""
 
@@ -104,12 +108,16 @@ class Guard:
             await self._app(scope, receive, send)
             return
         if scope["type"] == "websocket":
+            # Our own server asks for none of these: agents want the 426 below. Another one answers 403 to this.
             await receive()
-            await send({"type": "websocket.close", "code": 1008})  # before accepting: the server answers 403
+            await send({"type": "websocket.close", "code": 1008})
             return
         scope["cortex.request_id"] = f"req_{os.urandom(12).hex()}"
         if (reason := self._gate(scope)) is not None:
             await self._turn_away(scope, receive, send, reason)
+            return
+        if scope["method"] == "GET" and _wants_websocket(scope):
+            await self._refuse(scope, send, NO_WEBSOCKET)
             return
         generates = scope["method"] == "POST"
         if generates and (refusal := self._admission()) is not None:
@@ -285,6 +293,10 @@ async def _linger(receive: Receive) -> None:
         async with asyncio.timeout(LINGER_S):
             while (await receive())["type"] != "http.disconnect":
                 pass
+
+
+def _wants_websocket(scope: Scope) -> bool:
+    return any(name == b"upgrade" and value.lower() == b"websocket" for name, value in scope["headers"])
 
 
 def _content_length(scope: Scope) -> int | None:

@@ -87,6 +87,10 @@ class Inflight:
         """All brokers, in the order of their indices."""
         return self._brokers.health
 
+    def ranked(self, key: str) -> list[int]:
+        """The brokers that live, in the order in which something of this name is theirs."""
+        return self._brokers.ranked(key)
+
     def handle(self, event: Event, now: float) -> list[Effect]:
         """Take in one event."""
         if type(event) is Received:

@@ -22,13 +22,14 @@ from cortex.edge.config import Gateway
 from cortex.edge.connection import Connection
 from cortex.edge.events import Closing, Deliver, Effect, End, Event, Left, Opened, Received, Send, Ticket
 from cortex.edge.inflight import Inflight
+from cortex.edge.keeping import Keeper, Keeping
 from cortex.edge.stream import Stream
 from cortex.protocol.codec import WireError, decode
 from cortex.protocol.faults import Code, Fault, FaultError
 from cortex.protocol.frames import SESSION_BYTES, pack, unpack
 from cortex.protocol.kit.sockets import new_context
 from cortex.protocol.liveness import INTERVAL, MISSES
-from cortex.protocol.messages import EdgeBeat, Welcome
+from cortex.protocol.messages import EdgeBeat, Held, Welcome
 
 log = logging.getLogger("cortex.edge")
 
@@ -49,6 +50,9 @@ class Link(Protocol):
 
     @property
     def brokers(self) -> tuple[BrokerHealth, ...]: ...
+
+    @property
+    def keeping(self) -> Keeper: ...
 
     async def start(self) -> None:
         """Connect; called in the worker's own event loop."""
@@ -98,6 +102,10 @@ class FleetLink:
         self._session = os.urandom(SESSION_BYTES)
         self._name = f"edge-{os.getpid()}"
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
+        self._keeping = Keeping(
+            self._table.ranked,
+            lambda index, message, attachments: self._send(Send(index, message, attachments)),
+        )
 
     @property
     def catalogue(self) -> Catalogue:
@@ -106,6 +114,10 @@ class FleetLink:
     @property
     def brokers(self) -> tuple[BrokerHealth, ...]:
         return self._table.brokers
+
+    @property
+    def keeping(self) -> Keeping:
+        return self._keeping
 
     async def start(self) -> None:
         """Make the context and the sockets, begin to beat, and wait a moment for the brokers' catalogues.
@@ -200,6 +212,8 @@ class FleetLink:
         if type(message) is Welcome:
             self._on_welcome(peer, envelope.session, message)
         payload = tuple(bytes(frame) for frame in envelope.attachments)
+        if type(message) is Held:
+            self._keeping.answered(peer.index, message, payload)
         self._handle(Received(peer.index, envelope.session, message, payload))
 
     def _on_welcome(self, peer: _Peer, session: bytes, message: Welcome) -> None:

@@ -96,6 +96,10 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn is untyped
             self._close_transport()
             return False
 
+    def _is_websocket_upgrade(self, request: Any) -> bool:  # noqa: ARG002
+        """No request is: the app refuses it as what it is, an HTTP request that asks for another protocol."""
+        return False
+
     def _build_http_scope(self, request: Any, sockname: Any, peername: Any) -> dict[str, Any]:
         scope: dict[str, Any] = super()._build_http_scope(request, sockname, peername)
         scope["cortex.abort"] = self.transport.abort

@@ -18,6 +18,8 @@ class Code(StrEnum):
     INVALID_REQUEST = "invalid_request"
     MODEL_NOT_FOUND = "model_not_found"
     CONTEXT_LENGTH_EXCEEDED = "context_length_exceeded"
+    RESPONSE_NOT_FOUND = "response_not_found"
+    PREVIOUS_RESPONSE_NOT_FOUND = "previous_response_not_found"
     REQUEST_TOO_LARGE = "request_too_large"
     UNSUPPORTED = "unsupported"
     DOES_NOT_FIT = "does_not_fit"

@@ -76,10 +76,19 @@ def decode(data: bytes, decoder: msgspec.json.Decoder[B]) -> B:
         raise invalid(None, f"is not valid JSON: {reason}") from error
 
 
-def _named(complaint: str) -> FaultError:
+def decode_at(raw: Raw, decoder: msgspec.json.Decoder[B], at: str) -> B:
+    """A part of a body that was set aside when the body was decoded; `at` is its place there."""
+    try:
+        return decoder.decode(raw)
+    except msgspec.ValidationError as error:
+        raise _named(str(error), at) from error
+
+
+def _named(complaint: str, at: str = "") -> FaultError:
     """The decoder's complaint as a fault that names the field."""
     found = _PATH.match(complaint)
     message, path = (found["message"], found["path"]) if found else (complaint, "")
+    path = f"{at}{'.' if at and path and not path.startswith('[') else ''}{path}"
     if missing := _MISSING.search(message):
         return invalid(f"{path}.{missing[1]}" if path else missing[1], "is required")
     predicate = _predicate(message)

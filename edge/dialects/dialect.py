@@ -14,9 +14,12 @@ from cortex.protocol.values import Usage
 
 
 class Asked(NamedTuple):
-    """What reading a body needs besides it: a seed for a client that gave none."""
+    """What reading a body needs besides it: a seed for a client that gave none, and what was kept of an earlier answer
+    that the body refers to.
+    """
 
     seed: int = 0
+    kept: bytes = b""
 
 
 class Answered(NamedTuple):

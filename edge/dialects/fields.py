@@ -11,6 +11,8 @@ from cortex.edge.dialects.decoding import ABSENT, invalid
 MAX_MESSAGES = 4096
 MAX_TOOLS = 512
 MAX_STOPS = 16
+MAX_BIASES = 1024
+MAX_LIKELIEST = 20
 MAX_NAME = 128
 MAX_OUTPUT = 2**31 - 1
 SEED_MASK = 2**63 - 1
@@ -66,6 +68,19 @@ def stops(given: str | list[str] | None, param: str) -> tuple[str, ...]:
     if not all(found):
         raise invalid(param, "must not hold an empty string")
     return found
+
+
+def biases(bias: dict[str, float] | None) -> dict[str, float] | None:
+    """Token ids, each with what is added to its logit."""
+    if not bias:
+        return None
+    if len(bias) > MAX_BIASES:
+        raise invalid("logit_bias", f"holds {len(bias)} tokens; send at most {MAX_BIASES}")
+    for token, value in bias.items():
+        if not (token.isascii() and token.isdigit() and len(token) <= 9):
+            raise invalid("logit_bias", "must have token ids as its keys")
+        within(value, f"logit_bias.{token}", -100, 100)
+    return bias
 
 
 def thinking_options(thinking: bool | None, given: bytes = b"{}") -> bytes:

@@ -9,11 +9,13 @@ from typing import NamedTuple
 
 from cortex.edge.dialects.decoding import ABSENT, invalid, unsupported
 from cortex.edge.dialects.fields import (
+    MAX_LIKELIEST,
     MAX_MESSAGES,
     MAX_OUTPUT,
     MAX_TOOLS,
     SEED_MASK,
     THINKING_OFF,
+    biases,
     check_name,
     json_object,
     stops,
@@ -39,8 +41,6 @@ from cortex.protocol.request import (
 )
 
 MAX_CHOICES = 4
-MAX_BIASES = 1024
-MAX_LIKELIEST = 20
 
 ROLES: dict[str, Role] = {
     "developer": "system",
@@ -251,7 +251,7 @@ def _sampling(body: Body, seed: int) -> Sampling:
         frequency_penalty=within(body.frequency_penalty, "frequency_penalty", -2, 2),
         presence_penalty=within(body.presence_penalty, "presence_penalty", -2, 2),
         repetition_penalty=within(body.repetition_penalty, "repetition_penalty", 0, 10, open_low=True),
-        logit_bias=_logit_bias(body.logit_bias),
+        logit_bias=biases(body.logit_bias),
         seed=(seed if given is None else given) & SEED_MASK,
         stop=stops(body.stop, "stop"),
         max_tokens=None if limit is None else min(limit, MAX_OUTPUT),
@@ -268,18 +268,6 @@ def _logprobs(body: Body) -> int | None:
     if likeliest and not body.logprobs:
         raise invalid("top_logprobs", "requires logprobs; set logprobs to true")
     return likeliest if body.logprobs else None
-
-
-def _logit_bias(bias: dict[str, float] | None) -> dict[str, float] | None:
-    if not bias:
-        return None
-    if len(bias) > MAX_BIASES:
-        raise invalid("logit_bias", f"holds {len(bias)} tokens; send at most {MAX_BIASES}")
-    for token, value in bias.items():
-        if not (token.isascii() and token.isdigit() and len(token) <= 9):
-            raise invalid("logit_bias", "must have token ids as its keys")
-        within(value, f"logit_bias.{token}", -100, 100)
-    return bias
 
 
 def _response_format(body: Body) -> ResponseFormat:

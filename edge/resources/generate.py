@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import secrets
 import time
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Generic, TypeVar
 
 import falcon.asgi
@@ -26,6 +28,7 @@ from cortex.protocol.deltas import Delta, Finish, Scores, ToolEnd
 from cortex.protocol.faults import Fault, FaultError
 from cortex.protocol.messages import Accepted, Finished, Loading, Queued
 from cortex.protocol.request import Chat, Complete
+from cortex.protocol.values import Usage
 
 log = logging.getLogger("cortex.edge")
 
@@ -34,6 +37,7 @@ ASSUMED_OUTPUT = 1024
 """Tokens that a request is charged for at most before it is known how many it took."""
 
 P = TypeVar("P", bound=Parsed)
+R = TypeVar("R", Chat, Complete, Chat | Complete)
 
 
 class GenerateResource(Generic[P]):
@@ -49,10 +53,14 @@ class GenerateResource(Generic[P]):
         """Answer one request."""
         require_json(req)
         body = await req.stream.read()
-        parsed = self._dialect.parse(body, Asked(seed=secrets.randbits(63)))
+        parsed = self._dialect.parse(body, await self._asked(req, body))
+        await self._serve(req, resp, parsed, body)
+
+    async def _serve(
+        self, req: falcon.asgi.Request, resp: falcon.asgi.Response, parsed: P, body: bytes
+    ) -> None:
         asked = parsed.request
-        entry = model_for(req, self._link.catalogue, asked.model)
-        request = structs.replace(asked, model=entry.id, sampling=with_defaults(asked.sampling, entry))
+        request = self._meant(req, asked)
         stream, record = submit(req, self._link, self._metrics, self._ticket(req, request, body))
         answered = Answered(stream.request.removeprefix("req_"), asked.model, int(time.time()))
         try:
@@ -62,10 +70,14 @@ class GenerateResource(Generic[P]):
                 resp.set_header("cache-control", "no-cache")
                 resp.set_header("x-accel-buffering", "no")
                 encoder = self._dialect.encoder(parsed, answered)
-                resp.stream = Events(stream, encoder, record, Waiting(entry.id))
+                after = partial(self._after, req, encoder)
+                resp.stream = Events(stream, encoder, record, Waiting(request.model), after)
             else:
                 resp.content_type = JSON_TYPE
-                resp.data = await _collect(stream, self._dialect.collector(parsed, answered), record)
+                collector = self._dialect.collector(parsed, answered)
+                usage = await collect(stream, collector, record)
+                resp.data = collector.body(usage)
+                await self._after(req, collector)
         except FaultError as error:
             record.end(status_of(error.fault), fault=error.fault)
             raise
@@ -74,19 +86,34 @@ class GenerateResource(Generic[P]):
             stream.cancel()
             raise
 
-    def _ticket(self, req: falcon.asgi.Request, request: Chat | Complete, body: bytes) -> Ticket:
+    def _meant(self, req: falcon.asgi.Request, asked: R) -> R:
+        """The request with its model's id, and what the model's entry says where the client is silent."""
+        entry = model_for(req, self._link.catalogue, asked.model)
+        return structs.replace(asked, model=entry.id, sampling=with_defaults(asked.sampling, entry))
+
+    async def _asked(self, req: falcon.asgi.Request, body: bytes) -> Asked:  # noqa: ARG002  # for those that need it
+        """What the dialect needs besides the body."""
+        return Asked(seed=secrets.randbits(63))
+
+    async def _after(self, req: falcon.asgi.Request, writer: Encoder | Collector) -> None:
+        """The answer has ended, and its last bytes have not left yet."""
+
+    def _ticket(
+        self, req: falcon.asgi.Request, request: Chat | Complete, body: bytes, part: str = ""
+    ) -> Ticket:
+        """`part` tells requests apart that come of one body."""
         blob = encoded(request, "shorten its messages or tools")
         principal = principal_of(req)
         limit = request.sampling.max_tokens or ASSUMED_OUTPUT
         return Ticket(
-            request=req.scope["cortex.request_id"],
+            request=req.scope["cortex.request_id"] + part,
             model=request.model,
             attachments=(blob,),
             choices=request.sampling.n,
             principal=principal,
             cost=len(blob) // BYTES_PER_TOKEN + min(limit, ASSUMED_OUTPUT),
             queue_ms=int(self._settings.queue_s * 1000),
-            digest=digest_of(principal, body),
+            digest=digest_of(principal, body + part.encode()),
             blocks=prefix.blocks(request, principal) if isinstance(request, Chat) else (),
         )
 
@@ -94,11 +121,19 @@ class GenerateResource(Generic[P]):
 class Events:
     """The events of one streamed answer. All that is there goes out in one write."""
 
-    def __init__(self, stream: Stream, encoder: Encoder, record: Record, waiting: Waiting) -> None:
+    def __init__(
+        self,
+        stream: Stream,
+        encoder: Encoder,
+        record: Record,
+        waiting: Waiting,
+        after: Callable[[], Awaitable[None]],
+    ) -> None:
         self._stream = stream
         self._encoder = encoder
         self._record = record
         self._waiting = waiting
+        self._after = after
         self._begun = False
         self._ended = False
 
@@ -117,6 +152,8 @@ class Events:
                 if not items:
                     return self._encoder.quiet(self._waiting.quiet(time.monotonic()))
                 data = b"".join([self._encode(item) for item in items])
+                if isinstance(items[-1], Finished):
+                    await self._after()
             except Exception:
                 log.exception("request %s could not be encoded", self._stream.request)
                 self._stream.cancel()
@@ -152,7 +189,7 @@ class Events:
         self._stream.cancel()
 
 
-async def _collect(stream: Stream, collector: Collector, record: Record) -> bytes:
+async def collect(stream: Stream, collector: Collector, record: Record) -> Usage:
     """Wait for the whole answer; raises the fault that ends it otherwise."""
     while True:
         for item in await stream.take():
@@ -162,7 +199,7 @@ async def _collect(stream: Stream, collector: Collector, record: Record) -> byte
                 collector.push(item)
             elif isinstance(item, Finished):
                 record.end(200, usage=item.usage, calls=item.calls)
-                return collector.body(item.usage)
+                return item.usage
             elif isinstance(item, Fault):
                 raise FaultError(item)
 

@@ -43,6 +43,7 @@ from cortex.protocol.messages.fleet import (
     RegisterAgain,
     Registered,
 )
+from cortex.protocol.messages.keeping import Fetch, Forget, Held, Keep
 from cortex.protocol.messages.kinds import KINDS, TYPES, Kind, Unsupported
 from cortex.protocol.messages.mesh import Forward, Forwarded, PeerBeat
 from cortex.protocol.messages.serving import (
@@ -92,12 +93,16 @@ __all__ = [
     "Explain",
     "Explanation",
     "Failed",
+    "Fetch",
     "Finished",
+    "Forget",
     "Forward",
     "Forwarded",
     "Generate",
     "Goodbye",
     "Heartbeat",
+    "Held",
+    "Keep",
     "Kind",
     "LoadProgress",
     "LoadSpec",

@@ -38,6 +38,7 @@ from cortex.protocol.messages.fleet import (
     RegisterAgain,
     Registered,
 )
+from cortex.protocol.messages.keeping import Fetch, Forget, Held, Keep
 from cortex.protocol.messages.mesh import Forward, Forwarded, PeerBeat
 from cortex.protocol.messages.serving import (
     Accepted,
@@ -82,6 +83,10 @@ class Kind(IntEnum):
     FAILED = 15
     COUNTED = 16
     RESUME = 17
+    KEEP = 18
+    FETCH = 19
+    FORGET = 20
+    HELD = 21
     REGISTER = 30
     REGISTERED = 31
     REGISTER_AGAIN = 32
@@ -133,6 +138,10 @@ TYPES: dict[Kind, type[Struct]] = {
     Kind.FAILED: Failed,
     Kind.COUNTED: Counted,
     Kind.RESUME: Resume,
+    Kind.KEEP: Keep,
+    Kind.FETCH: Fetch,
+    Kind.FORGET: Forget,
+    Kind.HELD: Held,
     Kind.REGISTER: Register,
     Kind.REGISTERED: Registered,
     Kind.REGISTER_AGAIN: RegisterAgain,

@@ -41,8 +41,11 @@ def test_the_root_says_where_to_go():
         assert (about["name"], about["version"]) == ("cortex", metadata.version("cortex-mesh"))
         assert "POST /v1/chat/completions" in about["routes"]
         for method, _, path in (route.partition(" ") for route in about["routes"]):
-            status = (await world.get(path.replace("{id}", "demo"), method)).status
-            assert status == (415 if method == "POST" else 200), path
+            answer = await world.get(path.replace("{id}", "demo"), method)
+            if "{response_id}" in path:  # nobody has made any
+                assert answer.json["error"]["code"] == "response_not_found", path
+            else:
+                assert answer.status == (415 if method == "POST" else 200), path
 
     run(scenario())
 
@@ -53,7 +56,8 @@ def test_the_root_says_where_to_go():
         (
             "POST",
             "/chat/completions",
-            "There is nothing at /chat/completions; did you mean POST /v1/chat/completions? " + LIST,
+            "There is nothing at /chat/completions; did you mean POST /v1/chat/completions or POST /v1/completions? "
+            + LIST,
         ),
         (
             "GET",

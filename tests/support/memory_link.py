@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from cortex.edge.brokers import BrokerHealth
 from cortex.edge.catalogue import Catalogue
 from cortex.edge.events import Ticket
+from cortex.edge.keeping import SILENT
 from cortex.edge.link import GONE
 from cortex.edge.stream import Item, Stream
 from cortex.protocol.codec import decode_request
@@ -28,6 +29,26 @@ DEMO = CatalogueEntry(
 ORG_DEMO = CatalogueEntry(id="org/demo-1b", loaded=False)
 
 
+class MemoryKeeper:
+    """Keeps everything, and answers at once; without a broker it raises."""
+
+    def __init__(self) -> None:
+        self.kept: dict[tuple[str, str], bytes] = {}
+        self.silent = False
+
+    async def keep(self, name: str, principal: str, data: bytes) -> bool:
+        self.kept[name, principal] = data
+        return True
+
+    async def fetch(self, name: str, principal: str) -> bytes | None:
+        if self.silent:
+            raise FaultError(SILENT)
+        return self.kept.get((name, principal))
+
+    async def forget(self, name: str, principal: str) -> bool:
+        return self.kept.pop((name, principal), None) is not None
+
+
 class MemoryLink:
     """Runs `script` on each request at once; without one the test puts items into `streams` itself."""
 
@@ -38,6 +59,7 @@ class MemoryLink:
         names: Names | None = None,
     ) -> None:
         self.catalogue = Catalogue()
+        self.keeping = MemoryKeeper()
         self.script = script
         self.tickets: list[Ticket] = []
         self.streams: dict[str, Stream] = {}

@@ -1,0 +1,179 @@
+"""OpenAI completions, the old way without roles: body → one normalized `Complete` for each prompt. Pure.
+
+Whatever is wrong is one fault that names the field. The way back is `openai_completions_reply`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+from msgspec import Struct
+
+from cortex.edge.dialects.decoding import decode, invalid, require_shallow, unsupported
+from cortex.edge.dialects.fields import (
+    MAX_LIKELIEST,
+    MAX_OUTPUT,
+    SEED_MASK,
+    biases,
+    check_name,
+    stops,
+    whole,
+    within,
+)
+from cortex.protocol.request import Complete, Sampling
+
+MAX_PROMPTS = 128
+MAX_CHOICES = 16
+MAX_TOKENS = 16
+"""What a client gets that asks for no number of tokens; chat gives more."""
+MAX_TOKEN = 2**31 - 1
+
+Prompt = str | tuple[int, ...]
+
+
+class StreamOptions(Struct, frozen=True):
+    include_usage: bool | None = None
+
+
+class Body(Struct, frozen=True):
+    """As clients send it. Null means absent; unknown fields are ignored, `user` among them."""
+
+    model: str
+    prompt: str | list[str | int | list[int]] | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    suffix: str | None = None
+    echo: bool | None = None
+    best_of: int | None = None
+    n: int | None = None
+    logprobs: int | None = None
+    max_tokens: int | None = None
+    min_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    seed: int | None = None
+    stop: str | list[str] | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    repetition_penalty: float | None = None
+    logit_bias: dict[str, float] | None = None
+    ignore_eos: bool | None = None
+
+
+class ParsedCompletion(NamedTuple):
+    """A request for each prompt, and how its client wants the answer. `echo` are the prompts to repeat, or nothing."""
+
+    requests: tuple[Complete, ...]
+    stream: bool
+    include_usage: bool
+    echo: tuple[str, ...]
+
+    @property
+    def request(self) -> Complete:
+        """The first of them; a stream has no more."""
+        return self.requests[0]
+
+
+_decoder = msgspec.json.Decoder(Body)
+
+
+def parse(data: bytes, *, seed: int = 0) -> ParsedCompletion:
+    """Read a body. `seed` is used where the client gives none: it is drawn outside, for this is pure."""
+    body = decode(data, _decoder)
+    require_shallow(data, ())
+    check_name(body.model, "model")
+    if body.suffix:
+        raise unsupported(
+            "suffix", "is not supported: models here write on, and do not fill in; leave it out"
+        )
+    prompts = _prompts(body.prompt)
+    if body.stream and len(prompts) > 1:
+        raise unsupported("prompt", "cannot be a list of several with stream; send one prompt, or no stream")
+    sampling = _sampling(body, seed)
+    requests = tuple(
+        Complete(
+            model=body.model,
+            prompt=prompt,
+            sampling=msgspec.structs.replace(sampling, seed=(sampling.seed + drawn) & SEED_MASK),
+        )
+        for prompt, drawn in zip(
+            prompts, range(len(prompts)) if body.seed is None else [0] * len(prompts), strict=True
+        )
+    )
+    wants_usage = body.stream_options is not None and bool(body.stream_options.include_usage)
+    return ParsedCompletion(requests, bool(body.stream), wants_usage, _echo(body, prompts))
+
+
+def _echo(body: Body, prompts: list[Prompt]) -> tuple[str, ...]:
+    """A text can be repeated without asking anybody."""
+    if not body.echo:
+        return ("",) * len(prompts)
+    if body.logprobs is not None:
+        raise unsupported(
+            "echo", "cannot be true with logprobs: prompts are not rated here; leave one of them out"
+        )
+    texts = tuple(prompt for prompt in prompts if isinstance(prompt, str))
+    if len(texts) != len(prompts):
+        raise unsupported("echo", "cannot be true for token ids; send the prompt as text")
+    return texts
+
+
+def _prompts(given: str | list[str | int | list[int]] | None) -> list[Prompt]:
+    """A text, texts, token ids, or lists of them; never a mixture."""
+    if given is None:
+        raise invalid("prompt", "is required")
+    if isinstance(given, str):
+        return [given]
+    if not given:
+        raise invalid("prompt", "is empty; send some text")
+    kind = type(given[0])
+    for index, one in enumerate(given):
+        if type(one) is not kind:
+            raise invalid(f"prompt[{index}]", "must be of the same kind as the first one")
+    if kind is int:
+        return [_ids(given, "prompt")]
+    if len(given) > MAX_PROMPTS:
+        raise invalid("prompt", f"holds {len(given)} prompts; send at most {MAX_PROMPTS}")
+    return [
+        one if isinstance(one, str) else _ids(one if isinstance(one, list) else [one], f"prompt[{index}]")
+        for index, one in enumerate(given)
+    ]
+
+
+def _ids(given: list[int] | list[str | int | list[int]], at: str) -> tuple[int, ...]:
+    ids = tuple(one for one in given if isinstance(one, int) and 0 <= one <= MAX_TOKEN)
+    if len(ids) != len(given):
+        raise invalid(at, "holds a number that is no token id; they begin at 0")
+    return ids
+
+
+def _sampling(body: Body, seed: int) -> Sampling:
+    n = whole(body.n, "n", 1, MAX_CHOICES) or 1
+    if body.best_of is not None and body.best_of != n:
+        raise unsupported(
+            "best_of", "must be as many as n: no answer is made to be thrown away; leave it out"
+        )
+    limit = whole(body.max_tokens, "max_tokens", 1)
+    top_p = within(body.top_p, "top_p", 0, 1)
+    given = whole(body.seed, "seed", -(2**63))
+    top_k = whole(body.top_k, "top_k", -1)
+    return Sampling(
+        temperature=within(body.temperature, "temperature", 0, 2),
+        top_p=1e-6 if top_p == 0 else top_p,  # OpenAI takes 0; it leaves the likeliest token alone
+        top_k=None if top_k is None else min(top_k, MAX_OUTPUT),
+        min_p=within(body.min_p, "min_p", 0, 1),
+        frequency_penalty=within(body.frequency_penalty, "frequency_penalty", -2, 2),
+        presence_penalty=within(body.presence_penalty, "presence_penalty", -2, 2),
+        repetition_penalty=within(body.repetition_penalty, "repetition_penalty", 0, 10, open_low=True),
+        logit_bias=biases(body.logit_bias),
+        seed=(seed if given is None else given) & SEED_MASK,
+        stop=stops(body.stop, "stop"),
+        max_tokens=MAX_TOKENS if limit is None else min(limit, MAX_OUTPUT),
+        min_tokens=min(whole(body.min_tokens, "min_tokens", 0) or 0, MAX_OUTPUT),
+        ignore_eos=bool(body.ignore_eos),
+        n=n,
+        logprobs=whole(body.logprobs, "logprobs", 0, MAX_LIKELIEST),
+    )

@@ -1,0 +1,311 @@
+"""Bodies of OpenAI Responses → normalized requests: the shapes that clients were seen to send, and what is refused."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cortex.edge.dialects.openai_responses import parse
+from cortex.edge.dialects.openai_responses_body import refers_to
+from cortex.protocol.codec import decode_request, encode_request
+from cortex.protocol.faults import Code, FaultError
+from cortex.protocol.request import ResponseFormat, ToolChoice
+
+LOOK = {
+    "type": "function",
+    "name": "look",
+    "description": "Look.",
+    "parameters": {"type": "object"},
+    "strict": False,
+}
+CALL = {"type": "function_call", "call_id": "call_1", "name": "look", "arguments": '{"at":1}'}
+OUTPUT = {"type": "function_call_output", "call_id": "call_1", "output": "seen"}
+THOUGHT = {
+    "type": "reasoning",
+    "summary": [{"type": "summary_text", "text": "hm"}],
+    "encrypted_content": "gAAA",
+}
+SAID = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Let me look."}]}
+NAMESPACE = {"type": "namespace", "name": "mcp", "tools": [{"type": "function", "name": "inner"}]}
+HOSTED = [
+    NAMESPACE,
+    {"type": "web_search"},
+    {"type": "custom", "name": "patch", "format": {"type": "grammar"}},
+]
+
+
+def body(items="hi", **more):
+    return json.dumps({"model": "demo", "input": items, **more}).encode()
+
+
+def read(items="hi", **more):
+    return parse(body(items, **more))
+
+
+def spoken(parsed):
+    return [(turn.role, turn.text, turn.reasoning, len(turn.tool_calls)) for turn in parsed.request.turns]
+
+
+def refused(items="hi", **more):
+    with pytest.raises(FaultError) as caught:
+        read(items, **more)
+    return caught.value.fault
+
+
+def message(role, *texts):
+    return {"role": role, "content": [{"type": "input_text", "text": text} for text in texts]}
+
+
+def test_a_text_is_what_a_user_says():
+    """With instructions before it; stored unless the client says otherwise."""
+    parsed = read("hi", instructions="Be brief.")
+    assert spoken(parsed) == [("system", "Be brief.", "", 0), ("user", "hi", "", 0)]
+    assert (parsed.stream, parsed.store) == (False, True)
+    assert [json.loads(bytes(item)) for item in parsed.items] == [
+        {"type": "message", "role": "user", "content": "hi"}
+    ]
+
+
+def test_what_codex_sends():
+    """Two developer and two user messages, hosted tools beside functions, a call with its output and an image in it."""
+    image = {"type": "input_image", "image_url": "data:image/png;base64,AAAA"}
+    parsed = read(
+        [
+            {"type": "message", **message("developer", "You are Codex.")},
+            {"type": "message", **message("developer", "Sandbox.")},
+            {"type": "message", **message("user", "<environment>")},
+            {"type": "message", **message("user", "list the files")},
+            {**THOUGHT, "content": None},
+            CALL,
+            {**OUTPUT, "output": [{"type": "input_text", "text": "a.py"}, image]},
+        ],
+        tools=[LOOK, *HOSTED],
+        tool_choice="auto",
+        parallel_tool_calls=True,
+        reasoning={"summary": "auto"},
+        store=False,
+        stream=True,
+        include=["reasoning.encrypted_content"],
+        prompt_cache_key="k",
+        client_metadata={"a": "b"},
+        text={"format": {"type": "json_schema", "name": "x", "schema": {"type": "object"}, "strict": True}},
+    )
+    assert spoken(parsed) == [
+        ("system", "You are Codex.", "", 0),
+        ("system", "Sandbox.", "", 0),
+        ("user", "<environment>", "", 0),
+        ("user", "list the files", "", 0),
+        ("assistant", "", "hm", 1),
+        ("tool", "a.py\n[image omitted]", "", 0),
+    ]
+    chat = parsed.request
+    assert [tool.name for tool in chat.tools] == ["look"]
+    assert chat.tool_choice == ToolChoice()
+    assert chat.response_format == ResponseFormat(
+        kind="json_schema", definition=b'{"type": "object"}', strict=True
+    )
+    assert (chat.template_options, parsed.stream, parsed.store) == (b"{}", True, False)
+    settings = json.loads(b"{" + parsed.settings + b"}")
+    assert [tool["type"] for tool in settings["tools"]] == ["function", "namespace", "web_search", "custom"]
+    assert (settings["store"], settings["prompt_cache_key"]) == (False, "k")
+    assert decode_request(encode_request(chat)) == chat
+
+
+def test_what_opencode_sends():
+    """Items without a type, calls without an id, a limit far beyond the room."""
+    parsed = read(
+        [
+            {"role": "developer", "content": "Be brief."},
+            message("user", "look"),
+            {"role": "assistant", "content": [{"type": "output_text", "text": "I look."}]},
+            CALL,
+            OUTPUT,
+        ],
+        tools=[LOOK],
+        max_output_tokens=32000,
+        stream=True,
+        store=False,
+    )
+    assert spoken(parsed)[2:] == [("assistant", "I look.", "", 1), ("tool", "seen", "", 0)]
+    assert parsed.request.turns[2].tool_calls[0].arguments == b'{"at":1}'
+    assert parsed.request.sampling.max_tokens == 32000
+
+
+def test_what_langchain_sends():
+    """A named tool and one call at a time; nulls mean nothing."""
+    parsed = read(
+        [{"type": "message", "role": "user", "content": "hi"}],
+        tools=[LOOK],
+        tool_choice={"type": "function", "name": "look"},
+        parallel_tool_calls=False,
+        temperature=None,
+        previous_response_id=None,
+        metadata=None,
+        stream=False,
+    )
+    assert parsed.request.tool_choice == ToolChoice(mode="named", name="look", parallel=False)
+    assert json.loads(b"{" + parsed.settings + b"}")["metadata"] == {}
+
+
+def test_what_a_model_said_in_one_go_is_one_turn():
+    """Reasoning, text and parallel calls belong together until they are answered; after text alone comes another turn."""
+    second = {**CALL, "call_id": "call_2"}
+    parsed = read([message("user", "x"), THOUGHT, SAID, CALL, second, OUTPUT, SAID, THOUGHT, SAID])
+    assert spoken(parsed) == [
+        ("user", "x", "", 0),
+        ("assistant", "Let me look.", "hm", 2),
+        ("tool", "seen", "", 0),
+        ("assistant", "Let me look.", "", 0),
+        ("assistant", "Let me look.", "hm", 0),
+    ]
+
+
+def test_unknown_kinds_are_passed_over():
+    """An item, a part or a tool that nobody here knows changes nothing, whatever its fields look like."""
+    strange = [
+        {"type": "computer_call_output", "output": {"type": "screenshot"}},
+        {"type": "x", "content": 5},
+    ]
+    parsed = read(
+        [message("user", "hi"), *strange, {"role": "user", "content": [{"type": "new", "text": "?"}]}]
+    )
+    assert spoken(parsed) == [("user", "hi", "", 0), ("user", "", "", 0)]
+
+
+def test_a_custom_call_is_a_call():
+    """Its plain text becomes an argument."""
+    call = {"type": "custom_tool_call", "call_id": "c", "name": "patch", "input": 'a "b"'}
+    done = {"type": "custom_tool_call_output", "call_id": "c", "output": "ok"}
+    parsed = read([message("user", "x"), call, done])
+    assert parsed.request.turns[1].tool_calls[0].arguments == b'{"input":"a \\"b\\""}'
+    assert parsed.request.turns[2].tool_call_id == "c"
+
+
+@pytest.mark.parametrize(
+    ("effort", "options"),
+    [("high", b'{"enable_thinking":true}'), ("none", b'{"enable_thinking":false}'), (None, b"{}")],
+)
+def test_effort_decides_on_thinking(effort, options):
+    """As it does for chat."""
+    assert read(reasoning={"effort": effort}).request.template_options == options
+
+
+def test_allowed_tools_are_those_that_remain():
+    """Hosted ones among them are passed over."""
+    other = {**LOOK, "name": "other"}
+    allowed = {
+        "type": "allowed_tools",
+        "mode": "required",
+        "tools": [{"type": "function", "name": "other"}, HOSTED[1]],
+    }
+    chat = read(tools=[LOOK, other], tool_choice=allowed).request
+    assert ([tool.name for tool in chat.tools], chat.tool_choice.mode) == (["other"], "required")
+
+
+def test_log_probabilities_are_asked_for_in_two_ways():
+    """By `include` alone there are no alternatives."""
+    assert read(include=["message.output_text.logprobs"]).request.sampling.logprobs == 0
+    assert read(top_logprobs=3).request.sampling.logprobs == 3
+    assert read().request.sampling.logprobs is None
+
+
+@pytest.mark.parametrize(
+    ("param", "code", "more"),
+    [
+        ("background", Code.UNSUPPORTED, {"background": True}),
+        ("conversation", Code.UNSUPPORTED, {"conversation": "conv_1"}),
+        ("prompt", Code.UNSUPPORTED, {"prompt": {"id": "p"}}),
+        ("tool_choice", Code.UNSUPPORTED, {"tool_choice": {"type": "web_search"}, "tools": HOSTED}),
+        ("tool_choice", Code.INVALID_REQUEST, {"tool_choice": "required", "tools": HOSTED}),
+        (
+            "tool_choice.name",
+            Code.INVALID_REQUEST,
+            {"tool_choice": {"type": "function", "name": "x"}, "tools": [LOOK]},
+        ),
+        ("tools[1].name", Code.INVALID_REQUEST, {"tools": [LOOK, LOOK]}),
+        ("tools[0].name", Code.INVALID_REQUEST, {"tools": [{"type": "function"}]}),
+        ("max_output_tokens", Code.INVALID_REQUEST, {"max_output_tokens": 0}),
+        (
+            "text.format.schema",
+            Code.INVALID_REQUEST,
+            {"text": {"format": {"type": "json_schema", "name": "x"}}},
+        ),
+        ("input", Code.INVALID_REQUEST, {"input": []}),
+        ("input", Code.INVALID_REQUEST, {"input": None}),
+        ("input[0]", Code.INVALID_REQUEST, {"input": ["x"]}),
+        ("input[0].role", Code.INVALID_REQUEST, {"input": [{"role": "narrator", "content": "x"}]}),
+        ("input[0].role", Code.INVALID_REQUEST, {"input": [{"content": "x"}]}),
+        ("input[0].content", Code.INVALID_REQUEST, {"input": [{"role": "user"}]}),
+        ("input[0].content", Code.INVALID_REQUEST, {"input": [{"role": "user", "content": 5}]}),
+        ("input[0].call_id", Code.INVALID_REQUEST, {"input": [{"type": "function_call", "name": "x"}]}),
+        (
+            "input[1]",
+            Code.UNSUPPORTED,
+            {"input": [message("user", "x"), {"type": "item_reference", "id": "msg_1"}]},
+        ),
+        (
+            "input[0].content[0]",
+            Code.UNSUPPORTED,
+            {
+                "input": [
+                    {"role": "user", "content": [{"type": "input_image", "image_url": "http://x/y.png"}]}
+                ]
+            },
+        ),
+    ],
+)
+def test_what_cannot_be_is_refused_by_name(param, code, more):
+    """The field, and a sentence about it."""
+    fault = refused(**{"items": more.pop("input", "hi"), **more})
+    assert (fault.param, fault.code) == (param, code)
+    assert fault.message.startswith(param)
+    assert fault.message.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (body(previous_response_id="resp_1"), "resp_1"),
+        (body(previous_response_id=None), ""),
+        (body("previous_response_id"), ""),
+        (body(previous_response_id=5), ""),
+        (b'{"previous_response_id": "x', ""),
+    ],
+)
+def test_the_earlier_response_is_known_before_the_body_is_read(data, name):
+    """What is wrong with the body is told later."""
+    assert refers_to(data) == name
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**40), 2**40) | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(
+                ["type", "role", "content", "text", "summary", "name", "call_id", "output", "arguments"]
+            ),
+            inner
+            | st.sampled_from(
+                ["message", "user", "assistant", "input_text", "reasoning", "function_call", "input_image"]
+            ),
+            max_size=5,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(
+    st.lists(JSON, max_size=4) | JSON,
+    st.dictionaries(st.sampled_from(["tools", "tool_choice", "text"]), JSON),
+)
+def test_whatever_is_sent_is_a_request_or_a_fault(items, more):
+    """Never another exception, and what is read can travel."""
+    try:
+        parsed = read(items, **more)
+    except FaultError:
+        return
+    assert decode_request(encode_request(parsed.request)) == parsed.request
+    json.loads(b"{" + parsed.settings + b"}")

@@ -1,0 +1,157 @@
+"""What the official client hears in a stream is what it reads in a whole answer, for each dialect of OpenAI's."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from said import USAGE, client_for, deltas, replies, stream_of
+
+from cortex.edge.dialects.dialect import Answered, Asked
+from cortex.edge.dialects.openai_chat_reply import OpenAIChat
+from cortex.edge.dialects.openai_completions_reply import OpenAICompletions
+from cortex.edge.dialects.openai_responses_reply import OpenAIResponses
+from cortex.protocol.faults import Code, Fault
+
+ANSWERED = Answered("1a", "demo", 123)
+SIZES = st.sampled_from([1, 7, 64, 4096])
+TOOLS = b'[{"type":"function","name":"look","parameters":{"type":"object"}}]'
+USER = [{"role": "user", "content": "hi"}]
+
+
+def both(dialect, body, said):
+    """The stream and the whole answer of one reply."""
+    parsed = dialect.parse(body, Asked())
+    collector = dialect.collector(parsed, ANSWERED)
+    for delta in said:
+        collector.push(delta)
+    return stream_of(dialect.encoder(parsed, ANSWERED), said), collector.body(USAGE)
+
+
+def heard(events):
+    """What a client gathers from the events alone: items by their index, and the last response."""
+    items, numbers, final = {}, [], None
+    for event in events:
+        numbers.append(event.sequence_number)
+        match event.type:
+            case "response.output_item.added":
+                items[event.output_index] = [event.item.type, event.item.id, ""]
+            case (
+                "response.output_text.delta"
+                | "response.reasoning_summary_text.delta"
+                | "response.function_call_arguments.delta"
+            ):
+                assert items[event.output_index][1] == event.item_id
+                items[event.output_index][2] += event.delta
+            case "response.output_text.done" | "response.reasoning_summary_text.done":
+                assert event.text == items[event.output_index][2]
+            case "response.function_call_arguments.done":
+                assert event.arguments == items[event.output_index][2]
+            case "response.output_item.done":
+                assert tuple(items[event.output_index]) == content_of(event.item)
+            case "response.completed" | "response.incomplete":
+                final = event.response
+    assert numbers == list(range(len(numbers)))
+    return [tuple(items[index]) for index in sorted(items)], final
+
+
+def content_of(item):
+    text = {
+        "message": lambda: "".join(part.text for part in item.content),
+        "reasoning": lambda: "".join(part.text for part in item.summary),
+        "function_call": lambda: item.arguments,
+    }
+    return item.type, item.id, text[item.type]()
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.data(), SIZES)
+def test_a_response_is_the_same_streamed_and_whole(data, size):
+    """Item for item, with status and usage; numbers rise by one."""
+    said = data.draw(deltas(data.draw(replies())))
+    body = b'{"model":"demo","input":"hi","store":false,"tools":%s}' % TOOLS
+    stream, whole = both(OpenAIResponses(), body, said)
+    answer = client_for(whole).responses.create(model="demo", input="hi")
+    events = client_for(stream, size=size).responses.create(model="demo", input="hi", stream=True)
+    items, final = heard(events)
+    assert items == [content_of(item) for item in answer.output]
+    assert final.model_dump() == answer.model_dump()
+    cut = answer.status == "incomplete"
+    assert (answer.incomplete_details is not None) is cut
+    if not cut:
+        with client_for(stream, size=size).responses.stream(model="demo", input="hi") as helper:
+            parsed = helper.get_final_response()
+        assert parsed.output_text == answer.output_text
+        assert [content_of(item) for item in parsed.output] == items
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.data(), SIZES)
+def test_a_chat_is_the_same_streamed_and_whole(data, size):
+    """The client's own accumulator makes of the stream what stands in the whole answer."""
+    said = data.draw(deltas(data.draw(replies())))
+    stream, whole = both(
+        OpenAIChat(), b'{"model":"demo","messages":[{"role":"user","content":"hi"}],"logprobs":true}', said
+    )
+    [choice] = client_for(whole).chat.completions.create(model="demo", messages=USER).choices
+    text, reasoning, calls, reason = "", "", {}, None
+    for chunk in client_for(stream, size=size).chat.completions.create(
+        model="demo", messages=USER, stream=True
+    ):
+        [one] = chunk.choices
+        text += one.delta.content or ""
+        reasoning += getattr(one.delta, "reasoning_content", None) or ""
+        for call in one.delta.tool_calls or ():
+            known = calls.setdefault(call.index, ["", "", ""])
+            known[0] += call.id or ""
+            known[1] += call.function.name or ""
+            known[2] += call.function.arguments or ""
+        reason = one.finish_reason or reason
+    message = choice.message
+    assert text == (message.content or "")
+    assert reasoning == (getattr(message, "reasoning_content", None) or "")
+    assert reason == choice.finish_reason
+    whole_calls = [
+        [call.id, call.function.name, call.function.arguments] for call in message.tool_calls or ()
+    ]
+    assert list(calls.values())[: len(whole_calls)] == whole_calls
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.data(), SIZES)
+def test_a_completion_is_the_same_streamed_and_whole(data, size):
+    """Text, log probabilities and reason of two choices, with the prompt repeated or not."""
+    said = [
+        delta
+        for index in range(2)
+        for delta in data.draw(deltas(data.draw(replies(calls=False, reasoning=False)), choice=index))
+    ]
+    echo = data.draw(st.booleans())
+    body = b'{"model":"demo","prompt":"hi","n":2,"echo":%s}' % (b"true" if echo else b"false")
+    stream, whole = both(OpenAICompletions(), body, said)
+    answer = client_for(whole).completions.create(model="demo", prompt="hi")
+    texts, reasons, tokens = ["", ""], [None, None], [[], []]
+    for chunk in client_for(stream, size=size).completions.create(model="demo", prompt="hi", stream=True):
+        for choice in chunk.choices:
+            texts[choice.index] += choice.text
+            reasons[choice.index] = choice.finish_reason or reasons[choice.index]
+            if choice.logprobs is not None:
+                tokens[choice.index] += zip(choice.logprobs.tokens, choice.logprobs.text_offset, strict=True)
+    assert texts == [choice.text for choice in answer.choices]
+    assert all(text.startswith("hi") for text in texts) or not echo
+    assert reasons == [choice.finish_reason for choice in answer.choices]
+    whole_tokens = [
+        list(zip(choice.logprobs.tokens, choice.logprobs.text_offset, strict=True)) if choice.logprobs else []
+        for choice in answer.choices
+    ]
+    assert tokens == whole_tokens
+
+
+@pytest.mark.parametrize("size", [1, 4096])
+def test_a_failed_response_says_why(size):
+    """The last event is the failure, with its code; the helper has no final response."""
+    dialect = OpenAIResponses()
+    encoder = dialect.encoder(dialect.parse(b'{"model":"demo","input":"hi"}', Asked()), ANSWERED)
+    stream = encoder.start(0) + encoder.fail(Fault(code=Code.NEURON_LOST, message="The neuron was lost."))
+    *_, last = client_for(stream, size=size).responses.create(model="demo", input="hi", stream=True)
+    assert (last.type, last.response.status) == ("response.failed", "failed")
+    assert (last.response.error.code, last.response.error.message) == ("neuron_lost", "The neuron was lost.")
+    assert encoder.kept() == b""

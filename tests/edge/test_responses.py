@@ -1,0 +1,248 @@
+"""The routes of OpenAI Responses over a link in memory: what is kept, and for whom."""
+
+import json
+
+import pytest
+from asgi_driver import Exchange
+from edge_world import World, run
+from memory_link import accepted, answer, delta, fail, finished, say
+
+from cortex.protocol.deltas import Finish, TextPiece, ToolArguments, ToolEnd, ToolStart
+from cortex.protocol.faults import Code, Fault
+from cortex.protocol.messages import Counted, Queued
+
+PATH = "/v1/responses"
+HI = {"model": "demo", "input": "hi"}
+
+
+def fetch(world, path, method="GET", query="", **headers):
+    exchange = Exchange(world.app, method, f"{PATH}/{path}", headers=headers)
+    exchange.scope["query_string"] = query.encode()
+    return exchange.done()
+
+
+def test_a_response_can_be_gone_on_from():
+    """The second request has the whole conversation; its own instructions alone count."""
+
+    async def scenario():
+        world = World(say("Hello there"))
+        first = (await world.post({**HI, "instructions": "Be brief."}, PATH).done()).json
+        assert first["output"][0]["content"][0]["text"] == "Hello there"
+        again = {"model": "demo", "input": "and?", "previous_response_id": first["id"], "stream": True}
+        exchange = await world.post(again, PATH).done()
+        assert [(turn.role, turn.text) for turn in world.link.chat.turns] == [
+            ("user", "hi"),
+            ("assistant", "Hello there"),
+            ("user", "and?"),
+        ]
+        last = json.loads(exchange.body.decode().rstrip().rpartition("\ndata: ")[2])["response"]
+        assert last["previous_response_id"] == first["id"]
+        third = {"model": "demo", "input": "so?", "previous_response_id": last["id"]}
+        assert (await world.post(third, PATH).done()).status == 200
+        assert len(world.link.chat.turns) == 5
+
+    run(scenario())
+
+
+def test_a_response_is_its_clients_own():
+    """Another client gets a 404 for it, whatever it tries."""
+
+    async def scenario():
+        world = World(say("Hello"))
+        made = (await world.post(HI, PATH, authorization="Bearer a").done()).json
+        mine = await fetch(world, made["id"], authorization="Bearer a")
+        assert mine.json == made
+        for answer_ in (
+            await fetch(world, made["id"], authorization="Bearer b"),
+            await fetch(world, f"{made['id']}/input_items"),
+            await fetch(world, made["id"], "DELETE"),
+        ):
+            assert (answer_.status, answer_.json["error"]["code"]) == (404, "response_not_found")
+        other = await world.post({**HI, "previous_response_id": made["id"]}, PATH).done()
+        assert (other.status, other.json["error"]["code"]) == (404, "previous_response_not_found")
+        assert other.json["error"]["param"] == "previous_response_id"
+        assert other.headers["x-should-retry"] == "false"
+
+    run(scenario())
+
+
+def test_a_response_is_deleted_once():
+    """Then it is gone, also as a beginning."""
+
+    async def scenario():
+        world = World(say("Hello"))
+        made = (await world.post(HI, PATH).done()).json
+        gone = await fetch(world, made["id"], "DELETE")
+        assert gone.json == {"id": made["id"], "object": "response", "deleted": True}
+        assert (await fetch(world, made["id"])).status == 404
+        assert (await fetch(world, made["id"], "DELETE")).status == 404
+
+    run(scenario())
+
+
+def test_nothing_is_kept_that_should_not_be():
+    """Not without store, not of a failure, not of a stream whose client has left."""
+
+    async def scenario():
+        world = World(say("Hello"))
+        await world.post({**HI, "store": False}, PATH).done()
+        world.link.script = fail(Code.BUSY)
+        await world.post(HI, PATH).done()
+        assert world.link.keeping.kept == {}
+        world = World()
+        exchange = world.post({**HI, "stream": True}, PATH)
+        ticket, stream = await world.opened()
+        stream.put(accepted(ticket))
+        await exchange.until(b"response.in_progress")
+        exchange.disconnect()
+        await exchange.done()
+        assert world.link.keeping.kept == {}
+
+    run(scenario())
+
+
+def test_the_input_is_listed_page_by_page():
+    """The last comes first unless asked otherwise; every item has a type and an id."""
+
+    async def scenario():
+        world = World(say("Hello"))
+        items = [
+            {"role": "user", "content": "one"},
+            {"role": "assistant", "content": "two"},
+            {"role": "user", "content": "three"},
+        ]
+        made = (await world.post({**HI, "input": items}, PATH).done()).json
+        listed = (await fetch(world, f"{made['id']}/input_items")).json
+        assert [item["content"][0]["text"] for item in listed["data"]] == ["three", "two", "one"]
+        assert listed["data"][1]["content"][0]["type"] == "output_text"
+        assert {item["type"] for item in listed["data"]} == {"message"}
+        assert (listed["object"], listed["has_more"]) == ("list", False)
+        page = (await fetch(world, f"{made['id']}/input_items", query="order=asc&limit=2")).json
+        assert page["has_more"] is True
+        rest = f"order=asc&limit=2&after={page['last_id']}"
+        left = (await fetch(world, f"{made['id']}/input_items", query=rest)).json
+        assert [item["content"][0]["text"] for item in left["data"]] == ["three"]
+        for query in ("limit=0", "limit=x", "order=up", "after=nobody"):
+            refused = await fetch(world, f"{made['id']}/input_items", query=query)
+            assert (refused.status, refused.json["error"]["param"]) == (400, query.partition("=")[0])
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "query", "status", "param"),
+    [("{id}/cancel", "POST", "", 400, "response_id"), ("{id}", "GET", "stream=true", 400, "stream")],
+)
+def test_what_only_background_responses_can_do_is_refused(path, method, query, status, param):
+    """None runs here without its client."""
+
+    async def scenario():
+        world = World(say("Hello"))
+        made = (await world.post(HI, PATH).done()).json
+        refused = await fetch(world, path.format(id=made["id"]), method, query)
+        assert (refused.status, refused.json["error"]["param"]) == (status, param)
+
+    run(scenario())
+
+
+def test_nobody_compacts():
+    """A 501 that is not to be tried again."""
+
+    async def scenario():
+        refused = await World().post(HI, f"{PATH}/compact").done()
+        assert (refused.status, refused.headers["x-should-retry"]) == (501, "false")
+        assert "items" in refused.json["error"]["message"]
+
+    run(scenario())
+
+
+def test_input_is_counted():
+    """With what it goes on from; nothing is generated."""
+
+    def script(ticket, stream):
+        stream.end(Counted(request=ticket.request, attempt=1, tokens=42))
+
+    async def scenario():
+        counted = await World(script).post(HI, f"{PATH}/input_tokens").done()
+        assert counted.json == {"object": "response.input_tokens", "input_tokens": 42}
+
+    run(scenario())
+
+
+def test_a_silent_broker_is_no_404():
+    """Whether it is there is not known: that may be tried again."""
+
+    async def scenario():
+        world = World(say("Hello"))
+        world.link.keeping.silent = True
+        refused = await world.post({**HI, "previous_response_id": "resp_1"}, PATH).done()
+        assert (refused.status, refused.json["error"]["code"]) == (503, "broker_lost")
+
+    run(scenario())
+
+
+def test_the_response_begins_while_its_client_waits():
+    """Queued is enough; then comments, and a late failure is an event of its own kind."""
+
+    async def scenario():
+        world = World()
+        world.link.keepalive_s = 0.02
+        exchange = world.post({**HI, "stream": True}, PATH)
+        ticket, stream = await world.opened()
+        stream.put(Queued(request=ticket.request, attempt=1))
+        await exchange.until(b"event: response.in_progress")
+        await exchange.until(b": ping\n\n")
+        stream.end(Fault(code=Code.NEURON_LOST, message="The neuron was lost."))
+        await exchange.done()
+        assert b"event: response.failed" in exchange.sent[-2]["body"]
+        assert b"event: error" not in exchange.body
+
+    run(scenario())
+
+
+def test_a_call_is_kept_as_it_was_made():
+    """Tools loop by `previous_response_id`: the output alone is sent."""
+
+    async def scenario():
+        world = World(
+            answer(ToolStart(0, "call_1", "look"), ToolArguments(0, "{}"), ToolEnd(0), Finish("tool_calls"))
+        )
+        tools = [{"type": "function", "name": "look", "parameters": {"type": "object"}}]
+        made = (await world.post({**HI, "tools": tools}, PATH).done()).json
+        assert made["output"][0]["call_id"] == "call_1"
+        output = {"type": "function_call_output", "call_id": "call_1", "output": "seen"}
+        await world.post({**HI, "input": [output], "previous_response_id": made["id"]}, PATH).done()
+        assert [turn.role for turn in world.link.chat.turns] == ["user", "assistant", "tool"]
+
+    run(scenario())
+
+
+def test_an_agent_that_asks_for_a_websocket_is_told_at_once():
+    """426 in the usual shape, so that it goes on with HTTP; without the header the method is wrong."""
+
+    async def scenario():
+        world = World()
+        headers = {"upgrade": "websocket", "connection": "Upgrade", "sec-websocket-version": "13"}
+        refused = await Exchange(world.app, "GET", PATH, headers=headers).done()
+        assert (refused.status, refused.json["error"]["code"]) == (426, "upgrade_required")
+        assert (await world.get(PATH)).status == 405
+
+    run(scenario())
+
+
+def test_what_is_there_at_once_is_written_at_once():
+    """The last text and the end of the response go out in one write."""
+
+    async def scenario():
+        world = World()
+        exchange = world.post({**HI, "stream": True}, PATH)
+        ticket, stream = await world.opened()
+        stream.put(accepted(ticket))
+        stream.put(delta(ticket, 0, TextPiece("a")))
+        stream.put(delta(ticket, 1, TextPiece("b"), Finish("stop")))
+        stream.end(finished(ticket, 2))
+        await exchange.done()
+        assert exchange.sent[-2]["body"].count(b"event: ") == 8
+        assert len(world.link.keeping.kept) == 1
+
+    run(scenario())

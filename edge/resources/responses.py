@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import falcon.asgi
 import msgspec
-from msgspec import structs
 
 from cortex.edge.counting import count
 from cortex.edge.dialects.decoding import invalid, unsupported
@@ -34,12 +33,8 @@ class ResponsesResource(GenerateResource[ParsedResponse]):
         """How many tokens has this input?"""
         require_json(req)
         body = await req.stream.read()
-        chat = self._dialect.parse(body, await self._asked(req, body)).request
-        entry = self._link.catalogue.find(chat.model)
-        req.context.model = entry.id
-        counted = await count(
-            self._link, req.scope["cortex.request_id"], structs.replace(chat, model=entry.id)
-        )
+        parsed = self._dialect.parse(body, await self._asked(req, body))
+        counted = await count(self._link, req.scope["cortex.request_id"], self._meant(req, parsed.request))
         _answer(
             resp, msgspec.json.encode({"object": "response.input_tokens", "input_tokens": counted.tokens})
         )

@@ -28,6 +28,9 @@ class HostSettings(Struct, frozen=True, kw_only=True):
     have a quarter of the host's memory, and simulated ones none."""
     memory_mb: Annotated[int, Meta(ge=0)] = 0
     """MiB that models may take of each device; 0: what it has less a tenth (at least 1 GiB), of the CPU's half."""
+    stall_s: Seconds = 30.0
+    """Seconds without progress, four times as long for a chunk of a prompt, after which a device's process is replaced;
+    0: never. Starting and loading do not count."""
 
 
 class ModelSettings(Struct, frozen=True, kw_only=True):

@@ -1,18 +1,21 @@
 """Entry of a device process: `python -m cortex.neuron.device SPEC`, started by the supervisor, never by hand.
 
 The main thread waits for signals; the pulse starts before torch is imported, because importing it takes seconds; the
-device thread does the rest. Exit codes: 0 stopped, 75 the device must be opened afresh, 70 anything else.
+device thread does the rest. Exit codes: 0 stopped, 75 the device must be opened afresh, 79 the device thread made no
+progress for too long, 70 anything else. (1: not even this thread could run, for one of native code kept the interpreter.)
 """
 
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import gc
 import logging
 import os
 import sys
 import threading
 import time
+import traceback
 
 import msgspec
 
@@ -20,13 +23,13 @@ from cortex.neuron.config import NeuronSettings
 from cortex.neuron.core import Core
 from cortex.neuron.device.counter import Counter, Tell
 from cortex.neuron.device.loop import DeviceLoop, connect, introduce
-from cortex.neuron.device.progress import Progress
+from cortex.neuron.device.progress import PREFILL, Progress, Standing
 from cortex.neuron.device.pulse import Pulse
 from cortex.neuron.engine.base import Engine
 from cortex.neuron.ledger import budget_of
 from cortex.protocol.frames import SESSION_BYTES
 from cortex.protocol.kit import log as logs
-from cortex.protocol.kit.process import die_with_parent
+from cortex.protocol.kit.process import STALLED, die_with_parent
 from cortex.protocol.kit.signals import Stop
 from cortex.protocol.kit.sockets import new_context, new_route
 from cortex.protocol.values import Device
@@ -34,6 +37,9 @@ from cortex.protocol.values import Device
 EX_SOFTWARE = 70
 EX_TEMPFAIL = 75
 FAREWELL_S = 1.5
+LOOK_EVERY = 0.2
+SHOWN = 8
+"""Of a thread that stands, how many calls are told of, the innermost."""
 
 log = logging.getLogger("cortex.device")
 
@@ -111,8 +117,7 @@ def serve(spec: Spec) -> int:
     thread = threading.Thread(target=device_thread, name=name, daemon=True)
     pulse.start()
     thread.start()
-    while thread.is_alive() and not stop.requested:
-        thread.join(0.2)
+    _attend(thread, progress, stop, spec.settings.neuron.stall_s)
     thread.join(FAREWELL_S)
     if thread.is_alive():  # nobody shall wait for a step that hangs
         log.info("left while %s", progress.phase)
@@ -126,6 +131,24 @@ def serve(spec: Spec) -> int:
     if any(one.name == "loader" for one in threading.enumerate()):  # a load cannot be interrupted
         os._exit(outcome[0])
     return outcome[0]
+
+
+def _attend(thread: threading.Thread, progress: Progress, stop: Stop, stall_s: float) -> None:
+    """Wait for the device thread's end, or a signal; a process whose device thread stands for ever ends here."""
+    standing = Standing(progress, stall_s)
+    arm_at = 0.0
+    while thread.is_alive() and not stop.requested:
+        now = time.monotonic()
+        if stall_s and now >= arm_at:  # it needs no interpreter, which may be kept from us
+            faulthandler.dump_traceback_later(2 * PREFILL * stall_s, exit=True)
+            arm_at = now + max(LOOK_EVERY, stall_s / 8)
+        if standing.is_hopeless(now):
+            frame = sys._current_frames().get(thread.ident or 0)  # noqa: SLF001  (there is no other way)
+            spot = "".join(traceback.format_stack(frame)[-SHOWN:]).rstrip() if frame else ""
+            log.error("gave up after %.0f s without progress, %s:\n%s", stall_s, progress.words, spot)
+            os._exit(STALLED)
+        thread.join(LOOK_EVERY)
+    faulthandler.cancel_dump_traceback_later()
 
 
 def main() -> int:

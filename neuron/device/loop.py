@@ -21,7 +21,7 @@ from cortex.protocol.deltas import Deltas
 from cortex.protocol.frames import Frame, UnknownKindError, pack, pack_deltas, unpack
 from cortex.protocol.kit.signals import Stop
 from cortex.protocol.kit.sockets import Plane, is_writable, open_socket, receive, send
-from cortex.protocol.messages import Register, Unsupported
+from cortex.protocol.messages import Generate, Register, Unsupported
 from cortex.protocol.values import Device
 
 log = logging.getLogger("cortex.device")
@@ -149,7 +149,9 @@ class DeviceLoop:
             self._core.dropped += 1
             log.warning("dropped a message that is not ours: %s", error.reason)
         else:
+            self._progress.taking = message.request if isinstance(message, Generate) else ""
             self._core.handle(index, envelope.session, message, envelope.attachments, now)
+            self._progress.taking = ""
 
     def _flush(self, index: int) -> None:
         """Send in order until the socket will not take more; nothing is dropped."""

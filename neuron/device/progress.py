@@ -1,7 +1,8 @@
 """What the device thread is doing, written by it and read by the pulse: plain attributes, no lock.
 
 Liveness is not progress. A turn of the loop that lasts longer than five times the slowest such turn so far (and at
-least 3.5 s; at most 30 s while decoding, 120 s during a prefill chunk) is a stall.
+least 3.5 s; at most 30 s while decoding, 120 s during a prefill chunk) is a stall. A stall that lasts is not waited out:
+the process gives itself up, for a fresh one.
 """
 
 from __future__ import annotations
@@ -11,6 +12,12 @@ from cortex.protocol.values import Phase, Use
 LEAST = 3.5
 SLOWER = 5.0
 CEILING: dict[Phase, float] = {"decode": 30.0, "prefill": 120.0, "idle": LEAST}
+PREFILL = 4.0
+"""How much longer than a token a chunk of a prompt may take before the process gives itself up."""
+TOLD = 8
+"""Requests that are named where many are in hand."""
+GLANCE = 1.0
+"""Seconds that count at most between two looks: a process that was frozen as a whole did not stand by itself."""
 
 
 class Progress:
@@ -21,6 +28,8 @@ class Progress:
         self.phase: Phase = "starting"
         self.since = now
         self.detail = ""
+        self.taking = ""
+        """The request that is being taken just now: read, rendered, seated."""
         self.live: tuple[tuple[tuple[str, int], ...], ...] = ()
         """Per broker, in the order of the settings, the attempts that it has in hand here."""
         self.use: dict[str, tuple[int, float]] = {}
@@ -60,3 +69,33 @@ class Progress:
             return False
         limit = min(ceiling, max(LEAST, SLOWER * self._slowest.get(self.phase, 0.0)))
         return now - self.since > limit
+
+    @property
+    def words(self) -> str:
+        """What the thread is at, for people."""
+        if self.taking:
+            return f"taking request {self.taking}"
+        names = [name for link in self.live for name, _ in link]
+        more = f" and {len(names) - TOLD} more" if len(names) > TOLD else ""
+        return f"in a step ({self.phase}) with {', '.join(names[:TOLD]) or 'no request'}{more} in hand"
+
+
+class Standing:
+    """How long the thread has been at the same spot, in time for which this process ran."""
+
+    def __init__(self, progress: Progress, stall_s: float) -> None:
+        self._progress = progress
+        self._stall_s = stall_s
+        """After so long it is hopeless; 0 is never."""
+        self._spot: tuple[int, Phase, float] | None = None
+        self._seen = 0.0
+        self._stood = 0.0
+
+    def is_hopeless(self, now: float) -> bool:
+        """Look again, a few times a second. Starting and loading take what they take."""
+        progress = self._progress
+        spot = (progress.turn, progress.phase, progress.since)
+        self._stood = self._stood + min(now - self._seen, GLANCE) if spot == self._spot else 0.0
+        self._spot, self._seen = spot, now
+        limit = self._stall_s * (PREFILL if progress.phase == "prefill" else 1.0)
+        return 0 < limit < self._stood and progress.is_stalled(now)

@@ -15,6 +15,8 @@ FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 30.0
 FORGIVEN_AFTER = 60.0
 POISONED = 75
+STALLED = 79
+"""What a process ends with that has made no progress for too long."""
 
 
 def die_with_parent(parent: int) -> None:
@@ -38,6 +40,8 @@ def end(child: subprocess.Popen[bytes], patience_s: float) -> int:
 
 def ending(code: int) -> str:
     """How a child ended, in words, by the exit code that `Popen` gives."""
+    if code == STALLED:
+        return "made no progress and gave itself up"
     if code >= 0:
         return f"ended with exit code {code}"
     try:

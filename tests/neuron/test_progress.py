@@ -3,7 +3,7 @@
 import pytest
 
 from cortex.neuron.config import HostSettings, NeuronSettings, SimSettings
-from cortex.neuron.device.progress import LEAST, Progress
+from cortex.neuron.device.progress import LEAST, Progress, Standing
 from cortex.neuron.discover import cpu, devices
 from cortex.neuron.supervisor import planned_devices
 from cortex.protocol.kit.process import FORGIVEN_AFTER, LONGEST_PAUSE, POISONED, Restarts
@@ -97,3 +97,50 @@ def test_a_restart_that_was_wanted_is_at_once() -> None:
     """A drained process that leaves with 75 after a long life has its successor without a pause."""
     restarts = Restarts()
     assert restarts.pause(POISONED, FORGIVEN_AFTER + 1) == 0
+
+
+def looked(standing: Standing, begin: float, end: float) -> bool:
+    """Whether it is hopeless at the end of looks that come five times a second."""
+    found = False
+    for tick in range(round(5 * (end - begin)) + 1):
+        found = standing.is_hopeless(begin + tick / 5)
+    return found
+
+
+@pytest.mark.parametrize(("phase", "seconds"), [("idle", 30), ("decode", 30), ("prefill", 120)])
+def test_who_stands_for_too_long_is_hopeless(phase: str, seconds: int) -> None:
+    """After the time that is set, four times as long for a chunk; a turn of the loop begins it anew."""
+    progress = Progress(0.0)
+    standing = Standing(progress, 30.0)
+    progress.begin(phase, 0.0)  # type: ignore[arg-type]
+    assert not looked(standing, 0.0, seconds - 1)
+    progress.begin(phase, seconds - 1.0)  # type: ignore[arg-type]
+    assert not looked(standing, seconds - 1, 2 * seconds - 2)
+    assert looked(standing, 2 * seconds - 2, 2 * seconds + 1)
+
+
+@pytest.mark.parametrize(("phase", "stall_s"), [("starting", 30.0), ("loading", 30.0), ("idle", 0.0)])
+def test_loading_is_never_hopeless_and_zero_is_never(phase: str, stall_s: float) -> None:
+    """A load has its own deadline, and an operator may want to look at what stands."""
+    progress = Progress(0.0)
+    progress.begin(phase, 0.0)  # type: ignore[arg-type]
+    assert not looked(Standing(progress, stall_s), 0.0, 500.0)
+
+
+def test_a_process_that_was_frozen_did_not_stand_by_itself() -> None:
+    """What passes between two looks counts for a second at most."""
+    progress = Progress(0.0)
+    standing = Standing(progress, 30.0)
+    progress.begin("idle", 0.0)
+    assert not looked(standing, 0.0, 5.0)
+    assert not standing.is_hopeless(10_000.0)
+
+
+def test_words_name_what_the_thread_is_at() -> None:
+    """The request that is being taken, else those in hand."""
+    progress = Progress(0.0)
+    progress.begin("decode", 0.0)
+    progress.live = ((("a", 1),), (("b", 2),))
+    assert progress.words == "in a step (decode) with a, b in hand"
+    progress.taking = "c"
+    assert progress.words == "taking request c"

@@ -151,6 +151,22 @@ def test_a_device_killed_while_idle_comes_back_and_serves(tmp_path: Path) -> Non
         afterwards.expect(3)
 
 
+def test_a_device_that_stands_is_replaced(tmp_path: Path) -> None:
+    """Its client gets an error that can be tried again, the log says in which request it stood, and it serves again."""
+    stack = Stack(tmp_path / "data", sim={"tokens_per_s": 50, "slots": 8, "hang_at": 20})
+    settings = stack.neuron_toml.read_text()
+    stack.neuron_toml.write_text(settings.replace("[neuron]\n", "[neuron]\nstall_s = 1.0\n"))
+    with stack:
+        (victim,) = devices(stack)
+        stream = Stream(stack, 50)
+        stream.read()
+        assert stream.error is not None
+        assert stream.error["code"] in {"stalled", "neuron_lost"}
+        stack.wait_for(lambda: victim not in devices(stack) and ready(stack) == 1, 20, "not replaced")
+        assert "made no progress and gave itself up" in stack.logs()
+        assert "gave up after 1 s without progress, in a step (decode) with " in stack.logs()
+
+
 def test_streams_of_a_killed_device_end_with_an_error_and_others_go_on(stack: Stack) -> None:
     """Never silence, never a wrong token: an error event for the dead one's, the full answer for the rest."""
     streams = [Stream(stack, 400) for _ in range(4)]

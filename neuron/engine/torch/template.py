@@ -13,6 +13,7 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
+from cortex.neuron.engine.torch.patience import PATIENCE, OverdueError
 from cortex.protocol.faults import Code, FaultError, fault
 from cortex.protocol.request import Chat, Complete, Image, ToolCall, ToolSpec, Turn
 
@@ -23,6 +24,10 @@ PIECE = 65_536
 """Characters that are counted at once."""
 Reader = Callable[[bytes], Any]
 """Of a call's arguments as they came: what the template is given."""
+RENDERING_S = 2.0
+"""Seconds for a chat template: the device waits for it, and longer than 3.5 s would be a stall."""
+TOKENIZING_S = 10.0
+"""Seconds for the tokens of a text, where the tokenizer is written in Python."""
 SEAM = 16
 """Tokens that cutting a text there may add at most, generously."""
 
@@ -41,17 +46,33 @@ def render(request: Chat | Complete, tokenizer: Any, context: int) -> Prompt:
     if isinstance(request, Complete):
         if not isinstance(request.prompt, str):
             return Prompt(list(request.prompt))
-        _check_length(request.prompt, tokenizer, context, "prompt")
-        return Prompt(list(tokenizer(request.prompt)["input_ids"]))
+        return Prompt(_tokens(request.prompt, tokenizer, context, "prompt"))
     if not tokenizer.chat_template:
         raise fault(
             Code.UNSUPPORTED, "This model has no chat template: it only completes text.", param="messages"
         )
     tools = _offered(request)
-    text = _rendered(request, tools, tokenizer)
-    _check_length(text, tokenizer, context, "messages")
-    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
-    return Prompt(list(ids), tools, text[-TAIL:])
+    try:
+        text = PATIENCE.within(RENDERING_S, lambda: _rendered(request, tools, tokenizer))
+    except OverdueError as error:
+        message = (
+            f"messages cannot be rendered: the model's chat template did not end within {RENDERING_S:.0f} s."
+        )
+        raise fault(Code.INVALID_REQUEST, message, param="messages") from error
+    ids = _tokens(text, tokenizer, context, "messages", add_special_tokens=False)
+    return Prompt(ids, tools, text[-TAIL:])
+
+
+def _tokens(text: str, tokenizer: Any, context: int, param: str, **how: bool) -> list[int]:
+    def work() -> list[int]:
+        _check_length(text, tokenizer, context, param)
+        return list(tokenizer(text, **how)["input_ids"])
+
+    try:
+        return PATIENCE.within(TOKENIZING_S, work)
+    except OverdueError as error:
+        message = f"{param} cannot be read: the model's tokenizer did not end within {TOKENIZING_S:.0f} s."
+        raise fault(Code.INVALID_REQUEST, message, param=param) from error
 
 
 def _check_length(text: str, tokenizer: Any, context: int, param: str) -> None:

@@ -24,6 +24,7 @@ from cortex.edge.resources.embeddings import EmbeddingsResource
 from cortex.edge.resources.generate import GenerateResource
 from cortex.edge.resources.health import HealthResource, RootResource
 from cortex.edge.resources.models import ModelsResource
+from cortex.edge.resources.openapi import OpenAPIResource
 from cortex.edge.resources.responses import ResponsesResource
 from cortex.edge.routes import Routes
 
@@ -72,6 +73,7 @@ def create_app(settings: Gateway, link: Link, metrics: Metrics, keyring: Keyring
     app.add_middleware(_Measured(metrics))
     edge = Edge(app, settings, link, metrics, keyring)
     root = RootResource()
+    openapi = OpenAPIResource()
     health = HealthResource(link, lambda: edge.draining)
     models = ModelsResource(link)
     responses = ResponsesResource(OpenAIResponses(), link, settings, metrics)
@@ -84,6 +86,7 @@ def create_app(settings: Gateway, link: Link, metrics: Metrics, keyring: Keyring
         ("GET", "/livez", health, "live"),
         ("GET", "/readyz", health, "ready"),
         ("GET", "/health", health, None),
+        ("GET", "/openapi.json", openapi, None),
         ("GET", "/v1/models", models, None),
         ("GET", "/v1/models/{id}", models, "one"),
         ("POST", "/v1/chat/completions", generate(OpenAIChat()), None),
@@ -103,6 +106,7 @@ def create_app(settings: Gateway, link: Link, metrics: Metrics, keyring: Keyring
     for path, (resource, suffix) in routes.items():
         app.add_route(path.replace(ONE_ID, ANY_ID), resource, suffix=suffix)
     root.routes = Routes(tuple(f"{method} {path}" for method, path, _, _ in table))
+    openapi.describe(root.routes)
     handlers.install(app, root.routes)
     return edge
 

@@ -8,7 +8,7 @@ from itertools import chain
 from toolcall_fuzz import markers_of, vectors_of
 
 from cortex.protocol.toolcalls.families import FAMILIES
-from cortex.protocol.toolcalls.family import FENCE, Family
+from cortex.protocol.toolcalls.family import FENCE
 
 FILLERS = (
     *(
@@ -43,7 +43,7 @@ def adversaries(family: str) -> tuple[tuple[str, str], ...]:
     markers = markers_of(family)
     units = [*markers, *(marker[:-1] for marker in markers), *(marker + "{" for marker in markers)]
     whole = [vector.text + "\n" for vector in vectors_of(family) if len(vector.text) < 200]
-    thinking = row.thinking if isinstance(row, Family) else ()
+    thinking = row.thinking if row else ()
     units += [*chain(*([a + b, f"{a}{b}\n"] for a in markers for b in markers if a != b))][:60]
     units += whole[:40]
     found = [("", unit) for unit in units]
@@ -58,7 +58,7 @@ def bodies_begun(family: str) -> tuple[str, ...]:
     calls = [vector.text for vector in vectors_of(family) if vector.calls and not vector.reasoning]
     cut = [text[: len(text) * part // 4] for text in calls[:3] for part in (2, 3)]
     row = FAMILIES.get(family)
-    openers = row.openers if isinstance(row, Family) else ()
+    openers = row.openers if row else ()
     return tuple(dict.fromkeys([*openers[:3], *cut]))
 
 

@@ -10,9 +10,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
-from toolcall_fuzz import Case, check, damaged, soup, vectors_of
-
-from cortex.protocol.toolcalls.families import FAMILIES
+from toolcall_fuzz import READ, Case, check, damaged, soup, vectors_of
 
 BODIES = 10_000 * settings.default.max_examples // 60
 """Of all families together; the usual profile has 60 examples, the long one a hundred times as many."""
@@ -24,7 +22,7 @@ BYTES = 20
 
 def fuzz(family: str, text_of: Callable[[int, bytes], str]) -> None:
     """Check a family's share of bodies, each made by `text_of` from its bytes."""
-    examples = -(-BODIES // (2 * len(FAMILIES) * AT_ONCE))
+    examples = -(-BODIES // (2 * len(READ) * AT_ONCE))
 
     @settings(max_examples=examples, suppress_health_check=list(HealthCheck), database=None)
     @given(st.binary(min_size=AT_ONCE * BYTES, max_size=AT_ONCE * BYTES))
@@ -43,13 +41,13 @@ def fuzz(family: str, text_of: Callable[[int, bytes], str]) -> None:
     holds()
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", READ)
 def test_soups_of_markers_and_fragments(family: str) -> None:
     """Whatever is put together of a family's own words is read without an exception, loss or invention."""
     fuzz(family, lambda _, choices: soup(family, choices))
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", READ)
 def test_replies_that_were_damaged(family: str) -> None:
     """The same holds of its real replies with parts deleted, inserted, doubled, swapped or cut off."""
     replies = [vector.text for vector in vectors_of(family)]

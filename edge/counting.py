@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cortex.edge import images
 from cortex.edge.estimate import estimate
 from cortex.edge.events import Ticket
 from cortex.edge.link import Link
@@ -13,6 +14,7 @@ from cortex.protocol.request import Chat, Count
 
 async def count(link: Link, request: str, chat: Chat) -> Counted:
     """The tokens of `chat`, whose model is an id; `estimated` tells that nobody counted. Raises `FaultError`."""
+    chat = images.for_model(chat, sees=False, refuses=False)  # what they take is not counted yet
     blob = encoded(Count(chat=chat), "shorten its messages or tools")
     ticket = Ticket(
         request=request, model=chat.model, attachments=(blob,), choices=0, operation="count", queue_ms=0

@@ -68,7 +68,7 @@ def _pieces(chat: Chat) -> Iterator[bytes]:
 
 def _texts(turn: Turn) -> Iterator[bytes]:
     for part in turn.parts:
-        yield _bytes(part.text) if isinstance(part, Text) else b"%b %d" % (_bytes(part.mime), part.attachment)
+        yield _bytes(part.text) if isinstance(part, Text) else _bytes(part.mime) + blake2b(part.data).digest()
 
 
 def _bytes(text: str) -> bytes:

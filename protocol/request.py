@@ -45,11 +45,12 @@ class Text(Struct, frozen=True, kw_only=True, tag="text"):
     text: str
 
 
-class Image(Struct, frozen=True, kw_only=True, tag="image"):
-    """An image in attachment frame `attachment` of the message."""
+class Image(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="image"):
+    """An image in attachment frame `attachment` of the message; `data` holds it until it has become one."""
 
     attachment: int
     mime: str
+    data: bytes = b""
 
 
 Part = Text | Image

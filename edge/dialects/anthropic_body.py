@@ -20,6 +20,7 @@ class Source(Struct, frozen=True):
 
     type: str
     data: str | None = None
+    media_type: str | None = None
     content: str | list[Block] | None = None
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import structs
 
+from cortex.edge import images
 from cortex.edge.dialects.anthropic_body import Block, Message, Source
 from cortex.edge.dialects.decoding import invalid, unsupported
 from cortex.edge.dialects.fields import MAX_MESSAGES, check_name, json_object
@@ -161,13 +162,15 @@ def _unknown(block: Block) -> str:
 
 
 def _image(source: Source | str | None, at: str, *, fresh: bool) -> Iterable[Part]:
-    if not fresh:
-        return (Text(text="[image omitted]"),)
     if not isinstance(source, Source):
-        raise invalid(f"{at}.source", "is required in a block of type image")
-    if source.type != "base64":
-        raise unsupported(f"{at}.source", _FETCHED)
-    raise unsupported(at, "cannot be served: images are not supported yet; send text")
+        if fresh:
+            raise invalid(f"{at}.source", "is required in a block of type image")
+        return (images.OMITTED,)
+    if source.type == "base64":
+        return (images.from_base64(source.data or "", source.media_type or "", f"{at}.source", fresh=fresh),)
+    if fresh:
+        raise unsupported(f"{at}.source", images.FETCHED)
+    return (images.OMITTED,)
 
 
 def _document(block: Block, at: str, *, fresh: bool) -> Iterable[Part]:

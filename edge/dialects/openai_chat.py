@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from cortex.edge import images
 from cortex.edge.dialects.decoding import ABSENT, invalid, unsupported
 from cortex.edge.dialects.fields import (
     MAX_LIKELIEST,
@@ -95,10 +96,15 @@ def _turns(messages: list[Message]) -> tuple[Turn, ...]:
         raise invalid("messages", "must hold at least one message")
     if len(messages) > MAX_MESSAGES:
         raise invalid("messages", f"holds {len(messages)} messages; send at most {MAX_MESSAGES}")
-    return tuple(_turn(message, f"messages[{index}]") for index, message in enumerate(messages))
+    users = [index for index, message in enumerate(messages) if message.role == "user"]
+    last = users[-1] if users else -1
+    return tuple(
+        _turn(message, f"messages[{index}]", fresh=index == last) for index, message in enumerate(messages)
+    )
 
 
-def _turn(message: Message, at: str) -> Turn:
+def _turn(message: Message, at: str, *, fresh: bool) -> Turn:
+    """`fresh`: a person has just written it."""
     role = ROLES.get(message.role)
     if role is None:
         raise invalid(f"{at}.role", f"must be one of {', '.join(ROLES)}")
@@ -113,7 +119,7 @@ def _turn(message: Message, at: str) -> Turn:
         reasoning = message.reasoning_content or message.reasoning or ""
     return Turn(
         role=role,
-        parts=_parts(message.content, f"{at}.content"),
+        parts=_parts(message.content, f"{at}.content", fresh=fresh),
         reasoning=reasoning,
         tool_calls=calls,
         tool_call_id=message.tool_call_id or "",
@@ -121,15 +127,15 @@ def _turn(message: Message, at: str) -> Turn:
     )
 
 
-def _parts(content: str | list[BodyPart] | None, at: str) -> tuple[Part, ...]:
+def _parts(content: str | list[BodyPart] | None, at: str, *, fresh: bool) -> tuple[Part, ...]:
     if content is None:
         return ()
     if isinstance(content, str):
         return (Text(text=content),) if content else ()
-    return tuple(_part(part, f"{at}[{index}]") for index, part in enumerate(content))
+    return tuple(_part(part, f"{at}[{index}]", fresh=fresh) for index, part in enumerate(content))
 
 
-def _part(part: BodyPart, at: str) -> Part:
+def _part(part: BodyPart, at: str, *, fresh: bool) -> Part:
     if part.type == "text":
         if part.text is None:
             raise invalid(f"{at}.text", "is required in a part of type text")
@@ -140,9 +146,7 @@ def _part(part: BodyPart, at: str) -> Part:
         if part.image_url is None:
             raise invalid(f"{at}.image_url", "is required in a part of type image_url")
         url = part.image_url if isinstance(part.image_url, str) else part.image_url.url
-        if url[:5].lower() == "data:":
-            raise unsupported(f"{at}.image_url", "cannot be served: images are not supported yet; send text")
-        raise unsupported(f"{at}.image_url", "must be a data: URL: no address is fetched on a client's word")
+        return images.from_url(url, f"{at}.image_url", fresh=fresh)
     raise unsupported(f"{at}.type", f"must be text, not {part.type[:40]}")
 
 

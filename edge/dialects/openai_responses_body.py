@@ -83,6 +83,7 @@ class Part(Struct, frozen=True):
     type: str
     text: str | None = None
     refusal: str | None = None
+    image_url: str | None = None
 
 
 class Message(Struct, frozen=True):

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 from msgspec import Raw
 
+from cortex.edge import images
 from cortex.edge.dialects.decoding import decode_at, invalid, unsupported
 from cortex.edge.dialects.fields import check_name
 from cortex.edge.dialects.openai_responses_body import Call, CallOutput, Kind, Message, Part, Thought
@@ -130,6 +131,8 @@ def _parts(content: str | Iterable[Part] | None, at: str, *, last: bool) -> list
             parts.append(Text(text=part.text))
         elif part.type == "refusal":
             parts.append(Text(text=part.refusal or ""))
+        elif part.type == "input_image" and part.image_url is not None:
+            parts.append(images.from_url(part.image_url, f"{at}[{index}].image_url", fresh=last))
         elif part.type in MEDIA:
             if last:
                 raise unsupported(

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 import falcon.asgi
 from msgspec import structs
 
-from cortex.edge import prefix
+from cortex.edge import images, prefix
 from cortex.edge.catalogue import with_defaults
 from cortex.edge.config import Gateway
 from cortex.edge.dialects.dialect import Answered, Asked, Collector, Dialect, Encoder, Parsed
@@ -32,6 +32,8 @@ from cortex.protocol.values import Usage
 
 log = logging.getLogger("cortex.edge")
 
+VISION = "vision"
+"""The capability of models that see images."""
 EVENT_STREAM = "text/event-stream; charset=utf-8"
 ASSUMED_OUTPUT = 1024
 """Tokens that a request is charged for at most before it is known how many it took."""
@@ -89,7 +91,10 @@ class GenerateResource(Generic[P]):
     def _meant(self, req: falcon.asgi.Request, asked: R) -> R:
         """The request with its model's id, and what the model's entry says where the client is silent."""
         entry = model_for(req, self._link.catalogue, asked.model)
-        return structs.replace(asked, model=entry.id, sampling=with_defaults(asked.sampling, entry))
+        meant = structs.replace(asked, model=entry.id, sampling=with_defaults(asked.sampling, entry))
+        return (
+            images.for_model(meant, sees=VISION in entry.capabilities) if isinstance(meant, Chat) else meant
+        )
 
     async def _asked(self, req: falcon.asgi.Request, body: bytes) -> Asked:  # noqa: ARG002  # for those that need it
         """What the dialect needs besides the body."""
@@ -102,13 +107,14 @@ class GenerateResource(Generic[P]):
         self, req: falcon.asgi.Request, request: Chat | Complete, body: bytes, part: str = ""
     ) -> Ticket:
         """`part` tells requests apart that come of one body."""
-        blob = encoded(request, "shorten its messages or tools")
+        travels, seen = images.detached(request) if isinstance(request, Chat) else (request, ())
+        blob = encoded(travels, "shorten its messages or tools")
         principal = principal_of(req)
         limit = request.sampling.max_tokens or ASSUMED_OUTPUT
         return Ticket(
             request=req.scope["cortex.request_id"] + part,
             model=request.model,
-            attachments=(blob,),
+            attachments=(blob, *seen),
             choices=request.sampling.n,
             principal=principal,
             cost=len(blob) // BYTES_PER_TOKEN + min(limit, ASSUMED_OUTPUT),

@@ -245,7 +245,7 @@ def test_log_probabilities_are_asked_for_in_two_ways():
             {"input": [message("user", "x"), {"type": "item_reference", "id": "msg_1"}]},
         ),
         (
-            "input[0].content[0]",
+            "input[0].content[0].image_url",
             Code.UNSUPPORTED,
             {
                 "input": [

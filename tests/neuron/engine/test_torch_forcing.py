@@ -93,7 +93,8 @@ def test_bare_text_is_free_up_to_what_ends_it(family: str) -> None:
     head = "".join(before)
     value = 'def f():\n\treturn "<b>" & 1\n'
     parameters = "".join(
-        head.replace("{key}", key) + written + after for key, written in (("path", "a.py"), ("content", value))
+        head.replace("{key}", key) + written + after
+        for key, written in (("path", "a.py"), ("content", value))
     )
     writing = WRITINGS[family]
     call = "".join(writing.call).replace("{name}", "write_file").replace("{parameters}", parameters)

@@ -261,6 +261,7 @@ class Broker:
         view, waiting = self.state.view, self.requests.waiting
         self.requests.check(view.neurons.values())
         self.state.loads.check()
+        self.state.blobs.check()
         for neuron in view.neurons.values():
             assert sum(neuron.load.values()) == len(neuron.assigned), f"{neuron.name}: slots leaked"
         for model in waiting.models():

@@ -31,13 +31,14 @@ from cortex.neuron.engine.base import (
 from cortex.neuron.engine.inputs import require_length, width_of
 from cortex.neuron.engine.sim_script import Spoken
 from cortex.neuron.engine.sim_vectors import WIDTH, packed
-from cortex.protocol.deltas import Delta, Finish, Piece, TextPiece
+from cortex.protocol.deltas import Delta, Finish, Piece, Score, Scores, TextPiece
 from cortex.protocol.faults import Code, Fault, FaultError, fault
 from cortex.protocol.messages import Failed, Finished
 from cortex.protocol.request import Chat, Complete, Count, Embed
 from cortex.protocol.values import Device, FinishReason, Phase, Timings, Usage
 
 HANG_S = 3600.0
+LOGPROB = -0.5
 TICK = 1e-6
 """Seconds by which a sum of floats may fall short."""
 
@@ -313,7 +314,7 @@ class SimEngine:
             run.counts[choice] = count + 1
             reason = run.reason if count + 1 == run.wanted else None
             try:
-                pieces = _pieces(run, choice, count, made, reason)
+                pieces = _rated(run, _pieces(run, choice, count, made, reason))
             except FaultError as error:
                 del self._runs[run.job.key]
                 outputs.append(Failed(request=request, attempt=attempt, fault=error.fault))
@@ -367,6 +368,21 @@ def _pieces(run: Run, choice: int, index: int, made: int, reason: FinishReason |
         return run.spoken[choice].say(index, reason)
     pieces: list[Piece] = [TextPiece(text(made))]
     return pieces if reason is None else [*pieces, Finish(reason)]
+
+
+def _rated(run: Run, pieces: list[Piece]) -> list[Piece]:
+    """With log probabilities if they were asked for: every text is one token, and as likely as any other."""
+    request = run.job.request
+    if not isinstance(request, Chat | Complete) or request.sampling.logprobs is None:
+        return pieces
+    rated: list[Piece] = []
+    for piece in pieces:
+        if isinstance(piece, TextPiece):
+            token = piece.text.encode()
+            likeliest = [(token, LOGPROB)][: request.sampling.logprobs]
+            rated.append(Scores([Score(token, LOGPROB, likeliest)]))
+        rated.append(piece)
+    return rated
 
 
 def prompt_tokens(request: Chat | Complete) -> int:

@@ -8,7 +8,8 @@ from cortex.broker.core import Broker
 from cortex.broker.decisions import Entry
 from cortex.broker.fleet import Neuron
 from cortex.broker.mesh import described
-from cortex.broker.view import FORGET_GONE
+from cortex.broker.placement import refusal
+from cortex.broker.view import FORGET_GONE, View
 from cortex.protocol.messages import (
     CatalogueEntry,
     Decision,
@@ -24,7 +25,7 @@ from cortex.protocol.values import Device
 def status(core: Broker, now: float, expected: tuple[str, ...] = ()) -> Status:
     """The fleet as this broker sees it; hosts that are expected and were never heard are shown as absent."""
     present = [describe(neuron, now) for neuron in core.neurons.values()]
-    back = {neuron.name for neuron in core.neurons.values() if neuron.state == "ready"}
+    back = {neuron.name for neuron in core.neurons.values()}
     gone = [
         describe(neuron, now, gone=True)
         for name, (neuron, at) in core.gone.items()
@@ -83,8 +84,8 @@ def _model(core: Broker, entry: CatalogueEntry, now: float) -> ModelStatus:
     underway, failure = view.underway(entry.id), view.failures.get(entry.id)
     if underway is not None:
         detail = underway.detail
-    elif failure is not None:
-        detail = failure.detail
+    elif failure is not None or entry.state == "failed":
+        detail = view.trouble(entry.id)
     else:
         held = (neuron.models[entry.id] for neuron in holders)
         detail = next((one.detail for one in held if one.state == "hot" and one.detail), "")
@@ -100,8 +101,17 @@ def _model(core: Broker, entry: CatalogueEntry, now: float) -> ModelStatus:
         waiting=core.requests.waiting.count(entry.id),
         percent=underway.percent if underway is not None else 0,
         detail=detail,
-        retry_ms=int(1000 * max(0.0, failure.until - now)) if failure is not None else 0,
+        retry_ms=int(1000 * _pause(view, entry.id, now)),
     )
+
+
+def _pause(view: View, model: str, now: float) -> float:
+    """Seconds for which no load of it is tried, after what went wrong."""
+    failure = view.failures.get(model)
+    if failure is not None:
+        return max(0.0, failure.until - now)
+    refused = refusal(view, view.profile(model), now) if model in view.refused else None
+    return refused[1] if refused is not None else 0.0
 
 
 def events(core: Broker, since: int, wall_offset: float) -> Events:

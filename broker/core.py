@@ -25,6 +25,7 @@ from cortex.broker.events import (
 from cortex.broker.fleet import Edge, Neuron
 from cortex.broker.neuronside import NeuronSide
 from cortex.broker.operations import Operations
+from cortex.broker.placement import refusal
 from cortex.broker.requests import Requests
 from cortex.broker.restoring import Restoring
 from cortex.broker.serving import Serving
@@ -203,7 +204,8 @@ class Broker:
         state, view, owns = self.state, self.state.view, self.state.mesh.owns
         for name in [name for name, (_, at) in view.gone.items() if now - at > FORGET_GONE]:
             del view.gone[name]
-        if view.forget_unknown():
+        before, view.blocked = view.blocked, self._blocked(now)
+        if view.forget_unknown() or before != view.blocked:
             self.edgeside.fleet_changed()
         for neuron, model in broken(view):
             self._give_up_pins(neuron, model)
@@ -226,6 +228,13 @@ class Broker:
         self.operations.advance(now)
         state.view.usage.prune(now)
         state.blobs.expire(now)
+
+    def _blocked(self, now: float) -> frozenset[str]:
+        """Models that nobody is served because of what went wrong, until they are tried again."""
+        view = self.state.view
+        failed = {model for model in view.failures if view.is_backing_off(model, now)}
+        refused = {model for model in view.refused if refusal(view, view.profile(model), now) is not None}
+        return frozenset(failed | refused)
 
     def _give_up_abandoned(self, now: float) -> None:
         """Loads that wait for room, and for which nobody waits any more. The victims go all the same: they were told."""

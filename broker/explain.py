@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from cortex.broker.placement import Look, Plan, footprint_on, looks
+from cortex.broker.placement import Look, Plan, footprint_on, is_cold, looks
 from cortex.broker.routing import Choice, Join, Load, Refuse, Serve, Wait, Want, choose, told
 from cortex.broker.shortlist import best
 from cortex.broker.state import State
+from cortex.protocol.faults import Fault
 from cortex.protocol.messages import Explanation, Option
 
 
@@ -21,11 +22,12 @@ def explain(state: State, model: str, now: float) -> Explanation:
     profile = view.profile(model)
     drain = isinstance(choice, Load) and choice.plan.drain
     found = looks(view, profile, now, drain=drain) if view.exists(model) else []
+    until = "" if not isinstance(choice, Refuse) else _tried_again(choice.fault)
     return replace(
         _told(state, model, choice, now),
         owner=state.mesh.owner_of(model),
         waiting=count,
-        options=tuple(_option(one, model) for one in sorted(found, key=lambda one: one.neuron.name)),
+        options=tuple(_option(one, model, until) for one in sorted(found, key=lambda one: one.neuron.name)),
     )
 
 
@@ -47,7 +49,9 @@ def _told(state: State, model: str, choice: Choice, now: float) -> Explanation:
             return Explanation(
                 model=model,
                 verdict="load",
-                reason=_why(plan),
+                reason=_why(
+                    plan, "asleep" if not is_cold(model, plan.leader) else "cold", view.trouble(model)
+                ),
                 node=plan.leader.name,
                 victims=plan.victims,
                 wait_ms=int(1000 * seconds),
@@ -87,14 +91,16 @@ def _until_served(state: State, model: str, wait: Wait, now: float) -> float:
     return left + view.usage.load_s(model, footprint_on(profile, found.leader))
 
 
-def _why(plan: Plan) -> str:
+def _why(plan: Plan, state: str, trouble: str) -> str:
+    if trouble:
+        return f"{_why(plan, state, '')}; its last load failed or was refused ({trouble.rstrip('.')})"
     where = ", ".join(part.neuron.name for part in plan.parts if part.loads)
     if not plan.victims:
-        return f"it is cold, and there is room on {where}"
+        return f"it is {state}, and there is room on {where}"
     many = len(plan.victims) > 1
     last = "which must end what runs first" if plan.drain else "which are idle" if many else "which is idle"
     leaving = " and ".join(plan.victims)
-    return f"it is cold, and there is room on {where} once {leaving} left, {last}"
+    return f"it is {state}, and there is room on {where} once {leaving} left, {last}"
 
 
 def _remaining(state: State, model: str, now: float) -> float:
@@ -108,10 +114,17 @@ def _remaining(state: State, model: str, now: float) -> float:
     return max(0.0, underway.since + underway.expected_s - now)
 
 
-def _option(one: Look, model: str) -> Option:
+def _tried_again(fault: Fault) -> str:
+    return f"no load is tried for {fault.retry_after:.0f} s" if fault.retry_after else "it would be refused"
+
+
+def _option(one: Look, model: str, until: str) -> Option:
+    """`until` tells why nothing is loaded at all for now, wherever there is room; empty if that is not so."""
     if one.neuron.is_hot(model) and one.neuron.serves:
         return Option(node=one.neuron.name, verdict="has it", reason="it is hot here")
     if one.victims is None:
         return Option(node=one.neuron.name, verdict="not now" if one.able else "never", reason=one.reason)
+    if until:
+        return Option(node=one.neuron.name, verdict="not now", reason=f"{one.reason}, but {until}")
     names = tuple(resident.model for resident in one.victims)
     return Option(node=one.neuron.name, verdict="could take it", reason=one.reason, victims=names)

@@ -29,7 +29,13 @@ class Listing:
     def entries(self, view: View) -> tuple[CatalogueEntry, ...]:
         """Every model that is written in the catalogue or was ever held, and where it is now, by name."""
         topology = tuple(
-            (neuron.name, neuron.device.memory_bytes, neuron.device.budget_bytes, neuron.drained)
+            (
+                neuron.name,
+                neuron.device.memory_bytes,
+                neuron.device.budget_bytes,
+                neuron.drained,
+                neuron.serves,
+            )
             for neuron in view.neurons.values()
         )
         before = self._lines if topology == self._topology else {}
@@ -46,7 +52,8 @@ class Listing:
 
 
 def _facts(view: View, name: str) -> Facts:
-    facts: list[object] = [view.profile(name)]
+    is_ordered = view.underway(name) is not None
+    facts: list[object] = [view.profile(name), view.trouble(name), name in view.blocked, is_ordered]
     for neuron in view.holders.get(name, {}).values():
         facts += (neuron.name, neuron.models[name], neuron.serves, neuron.stalled)
     return tuple(facts)
@@ -62,10 +69,12 @@ def _entry(view: View, name: str) -> CatalogueEntry:
     )
     limits = [limit for limit in (context, profile.limit.context) if limit]
     seen = {item for _, model in held for item in model.capabilities}
+    state: ModelState = next((state for state in RANK if state in states), "cold")
+    loaded = any(model.slots for model in hot)
     return CatalogueEntry(
         id=name,
-        loaded=any(model.slots for model in hot),
-        state=next((state for state in RANK if state in states), "cold"),
+        loaded=loaded,
+        state="failed" if state == "cold" and view.trouble(name) else state,
         context=min(limits, default=0),
         max_output=profile.limit.output,
         capabilities=tuple(sorted(seen or set(profile.capabilities))),
@@ -73,6 +82,7 @@ def _entry(view: View, name: str) -> CatalogueEntry:
             sorted((neuron.name, _word(neuron, model), model.footprint_bytes) for neuron, model in held)
         ),
         feasible_on=feasible_on(view, name),
+        servable=loaded or _on_demand(view, name),
         cost=profile.cost,
         sampling=profile.sampling,
     )
@@ -84,6 +94,25 @@ def feasible_on(view: View, name: str) -> tuple[str, ...]:
     hot = {one.node for one in holders if one.models[name].state == "hot" and not one.drained}
     neurons = [neuron for neuron in view.neurons.values() if not neuron.drained]
     return tuple(sorted(hot | able_hosts(view.profile(name), neurons)))
+
+
+def _on_demand(view: View, name: str) -> bool:
+    """Whether a request would have it loaded, or wait for a load that was ordered for somebody.
+
+    What a device loads by itself when it starts is not served before it is hot.
+    """
+    if name in view.blocked:
+        return False
+    if view.loading_at(name) is not None and view.underway(name) is None:
+        return False
+    willing = [one for one in view.neurons.values() if one.serves and not _turned_it_down(one, name)]
+    return bool(able_hosts(view.profile(name), willing))
+
+
+def _turned_it_down(neuron: Neuron, name: str) -> bool:
+    """Whether it could not begin to load the model when it started, though its own settings name it."""
+    held = neuron.models.get(name)
+    return held is not None and held.state == "cold" and held.failures > 0
 
 
 def _word(neuron: Neuron, model: Model) -> str:

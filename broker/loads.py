@@ -236,6 +236,8 @@ class Loads:
                 neuron.shut[placement.model] = now + pause
             if pause == SHUT_LONG:
                 neuron.refused[placement.model] = message.fault
+                said = message.fault.message.removeprefix(f"{placement.model}: ")
+                self._view.refused[placement.model] = f"{neuron.name}: {said}"
             else:
                 neuron.refused.pop(placement.model, None)
         return self._end(placement, End.REFUSED, message.fault.message)

@@ -14,7 +14,7 @@ from cortex.broker.events import ToNeuron
 from cortex.broker.fleet import OCCUPYING, Neuron
 from cortex.broker.placement import looks, nearest_first, plan, refusal
 from cortex.broker.restoring import Restoring
-from cortex.broker.routing import refused_by_all
+from cortex.broker.routing import could_not_be_loaded, refused_by_all
 from cortex.broker.serving import Serving
 from cortex.broker.state import State
 from cortex.protocol import messages as m
@@ -146,7 +146,7 @@ class Operations:
         elif (at := self._view.loading_at(model)) is not None:
             order.detail = f"loading on {at.name}"
         elif (failure := self._view.failures.get(model)) is not None:
-            self._fail(order, Code.LOAD_FAILED, f"{model} could not be loaded: {failure.detail}")
+            self._fail(order, Code.LOAD_FAILED, could_not_be_loaded(model, failure.detail))
         else:
             self._place(order, now, pinned=pinned)
 
@@ -165,8 +165,7 @@ class Operations:
                 return
         refused = refusal(self._view, profile, now) if not node else None
         if refused is not None:
-            fault = refused_by_all(model, *refused)
-            self._fail(order, fault.code, fault.message)
+            self._refuse(order, *refused)
         elif any(one.able for one in found):
             found = nearest_first(profile, found)
             order.detail = "; ".join(f"{one.neuron.name}: {one.reason}" for one in found if one.able)
@@ -174,6 +173,15 @@ class Operations:
             found = nearest_first(profile, found)
             why = "; ".join(f"{one.neuron.name}: {one.reason}" for one in found) or "no device is here"
             self._fail(order, Code.DOES_NOT_FIT, f"{model} fits nowhere: {why}")
+
+    def _refuse(self, order: Order, why: Fault, seconds: float) -> None:
+        """In the devices' own words: whoever orders a load need not be told how to order one."""
+        model = order.command.model
+        if why.code is Code.DOES_NOT_FIT:
+            why = refused_by_all(model, why, seconds)
+            self._fail(order, why.code, why.message)
+        else:
+            self._fail(order, Code.LOAD_FAILED, could_not_be_loaded(model, why.message))
 
     def _unload(self, order: Order, now: float) -> None:
         model, node = order.command.model, order.command.node

@@ -162,17 +162,25 @@ def _each(reasons: Sequence[tuple[str, str]]) -> str:
     return "; ".join([f"{', '.join(where)}: {reason}" for reason, where in names.items()] + more)
 
 
+def could_not_be_loaded(model: str, detail: str) -> str:
+    return f"{model} could not be loaded: {detail.removeprefix(f'{model}: ').rstrip('.')}."
+
+
 def load_failed(model: str, detail: str, seconds: float) -> Fault:
     """What everybody is told who asks for a model whose load failed."""
-    text = f"{model} could not be loaded: {detail.rstrip('.')}."
-    return Fault(code=Code.LOAD_FAILED, message=text, param="model", retry_after=max(1.0, seconds))
+    after = max(1.0, seconds)
+    text = (
+        f"{could_not_be_loaded(model, detail)} It is tried again after {after:.0f} s, or at once by "
+        f"`cortex-ctl load {model}`."
+    )
+    return Fault(code=Code.LOAD_FAILED, message=text, param="model", retry_after=after)
 
 
 def refused_by_all(model: str, why: Fault, seconds: float) -> Fault:
     """What is told of a model that every device that could hold it has refused."""
     if why.code is Code.DOES_NOT_FIT:
         return Fault(code=Code.DOES_NOT_FIT, message=f"{model} fits nowhere: {why.message}", param="model")
-    return load_failed(model, why.message.removeprefix(f"{model}: "), seconds)
+    return load_failed(model, why.message, seconds)
 
 
 def never_fits(model: str, view: View, now: float) -> Fault:

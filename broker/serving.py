@@ -169,7 +169,7 @@ class Serving:
 
     def became_hot(self, model: str, now: float) -> None:
         """It loads again: what failed before is forgotten, and whoever waited waits for a slot from now on."""
-        self._view.failures.pop(model, None)
+        self._view.loaded(model)
         self._state.crashes.pop(model, None)
         self._requests.loading.pop(model, None)
         self.serve(model, now)

@@ -65,6 +65,10 @@ class View:
     known: set[str] = field(default_factory=set)
     """Every model that a neuron held, here or away."""
     failures: dict[str, Failure] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+    """Models that a device refused for a reason that will last, and its words, until they load."""
+    blocked: frozenset[str] = frozenset()
+    """Models that are refused to clients at the moment, because of what went wrong before."""
     usage: Usage = field(default_factory=Usage)
     has_waiters: Callable[[str], bool] = lambda _model: False
     awaited: Callable[[], tuple[str, ...]] = tuple
@@ -227,9 +231,27 @@ class View:
         failure = self.failures.get(model)
         return failure is not None and now < failure.until
 
+    def trouble(self, model: str) -> str:
+        """Why it is not loaded: of a model whose last load failed or was refused, until it loads; else empty."""
+        failure = self.failures.get(model)
+        if failure is not None:
+            return failure.detail
+        if model in self.refused:
+            return self.refused[model]
+        for neuron in self.holders.get(model, {}).values():
+            held = neuron.models[model]
+            if held.failures and held.detail and held.state in ("cold", "failed"):
+                return f"{neuron.name}: {held.detail}"
+        return ""
+
+    def loaded(self, model: str) -> None:
+        """It is hot: what went wrong before is forgotten."""
+        self.failures.pop(model, None)
+        self.refused.pop(model, None)
+
     def forgive(self, model: str) -> None:
         """Try again what failed or was refused."""
-        self.failures.pop(model, None)
+        self.loaded(model)
         for neuron in self.neurons.values():
             neuron.refused.pop(model, None)
             neuron.shut.pop(model, None)

@@ -75,6 +75,7 @@ class Launcher:
             for role in self._roles.values():
                 if role.process is not None and (code := role.process.poll()) is not None:
                     raise ChildFailedError(f"the {role.name} {ending(code)}{_end(role)}")
+            self._tell_warnings()
             if time.monotonic() >= until:
                 raise ChildFailedError(f"not ready after {deadline_s:.0f} s{self._ends()}")
             select.select([stop], [], [], CHECK_S)
@@ -88,9 +89,13 @@ class Launcher:
             now = time.monotonic()
             for role in self._roles.values():
                 self._revive(role, now)
-                for line in role.log.warnings() if role.log is not None else ():
-                    print(f"cortex: {line}", file=sys.stderr)
+            self._tell_warnings()
             select.select([stop], [], [], CHECK_S)
+
+    def _tell_warnings(self) -> None:
+        for role in self._roles.values():
+            for line in role.log.warnings() if role.log is not None else ():
+                print(f"cortex: {line}", file=sys.stderr, flush=True)
 
     def _revive(self, role: Role, now: float) -> None:
         if role.process is None:

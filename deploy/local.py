@@ -10,15 +10,18 @@ from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
+import msgspec
 from rich.console import Console
 
 from cortex.broker.ctl.client import NoAnswerError, ask
 from cortex.deploy import config, exporter
 from cortex.deploy.launcher import ChildFailedError, Launcher, Role
 from cortex.deploy.logfile import LogFile
+from cortex.deploy.starting import DEMO, Teller, awaited, can_serve, first_to_ask, hindered
+from cortex.protocol.faults import FaultError
 from cortex.protocol.kit.paths import default_data_directory
 from cortex.protocol.kit.signals import Stop
-from cortex.protocol.messages import Status, StatusQuery
+from cortex.protocol.messages import Models, ModelsQuery, Status, StatusQuery
 
 READY_S = 120.0
 UP_GRACE_S = 2
@@ -84,9 +87,12 @@ def run(plan: Plan) -> int:
     try:
         with console.status("starting") as line:
             launcher.start()
-            ready = launcher.wait_until(lambda: _is_ready(plan, line.update), stop, READY_S)
+            teller = Teller(line.update, _silent if console.is_terminal else _complain, began)
+            ready = launcher.wait_until(
+                lambda: _is_ready(plan, lambda what: teller.tell(what, time.monotonic())), stop, READY_S
+            )
         if ready:
-            print(announcement(plan, time.monotonic() - began), flush=True)
+            print(announcement(plan, time.monotonic() - began, _models(plan)), flush=True)
             launcher.watch(stop)
     except ChildFailedError as error:
         print(f"cortex: {error}", file=sys.stderr)
@@ -104,20 +110,34 @@ def _is_ready(plan: Plan, tell: Callable[[str], None]) -> bool:
     try:
         report = ask(endpoint, StatusQuery(), tries=1, try_ms=200)
     except NoAnswerError:
-        tell("starting the broker")
+        tell("the broker")
         return False
+    servable = False
     if plan.with_neuron and isinstance(report, Status):
-        phases = [f"{n.node}/{n.device.kind}-{n.device.index} {n.detail or n.phase}" for n in report.neurons]
-        waiting = not any(n.state == "ready" for n in report.neurons)
-        if waiting:
-            tell("neuron: " + (", ".join(phases) or "starting"))
+        if what := awaited(report):
+            tell(what)
             return False
-        loading = [model.id for n in report.neurons for model in n.models if model.state == "loading"]
-        if loading:
-            tell(f"loading {', '.join(loading)}")
-            return False
-    tell("starting the edge")
-    return http_status(plan.http, "/readyz" if plan.with_neuron else "/livez") == HTTPStatus.OK
+        servable = can_serve(_models(plan))
+    tell("the edge")
+    # Where nothing can be served nothing will be by waiting: that is said instead.
+    return http_status(plan.http, "/readyz" if servable else "/livez") == HTTPStatus.OK
+
+
+def _models(plan: Plan) -> Models:
+    """What may be asked for, as the broker says; nothing while it does not answer."""
+    try:
+        report = ask(config.planes(plan.settings.broker, plan.data).ctl, ModelsQuery(), try_ms=500)
+    except (NoAnswerError, FaultError):
+        return Models(models=())
+    return report if isinstance(report, Models) else Models(models=())
+
+
+def _complain(text: str) -> None:
+    print(f"cortex: {text}", file=sys.stderr, flush=True)
+
+
+def _silent(_text: str) -> None:
+    """A terminal shows it already."""
 
 
 def http_status(address: str, path: str) -> int | None:
@@ -133,22 +153,28 @@ def http_status(address: str, path: str) -> int | None:
         connection.close()
 
 
-def announcement(plan: Plan, took_s: float) -> str:
-    """What a user needs next."""
+def announcement(plan: Plan, took_s: float, models: Models) -> str:
+    """What a user needs next: a question to a model that answers, or why none does."""
     base = f"http://{plan.http}"
     if not plan.with_neuron:
         return f"ready {base}  ({took_s:.1f} s)"
-    question = (
-        '{"model":"cortex-demo","stream":true,"messages":[{"role":"user","content":"What is cortex?"}]}'
-    )
+    model = first_to_ask(models)
+    words = "What is cortex?" if model == DEMO else "Hello!"
+    question = msgspec.json.encode(
+        {"model": model, "stream": True, "messages": [{"role": "user", "content": words}]}
+    ).decode()
     elsewhere = "" if plan.data == default_data_directory() else f" --data {plan.data}"
     command = Path(sys.argv[0]).parent / "cortex"
     keys = config.keys_at(plan.settings, plan.cortex_toml, plan.data)
     with_key = " -H 'Authorization: Bearer KEY'" if keys.in_use else ""
-    return (
+    ready = (
         f"ready {base}  ({took_s:.1f} s)\n\n"
         f"  curl -N {base}/v1/chat/completions -H 'Content-Type: application/json'{with_key} \\\n"
         f"    -d '{question}'\n\n"
+    )
+    idle = f"up {base}  ({took_s:.1f} s), but no model can be served: {hindered(models)}\n\n"
+    return (
+        f"{ready if model else idle}"
         f"  {command} status{elsewhere}\n"
         f"  metrics http://{plan.metrics}/metrics, logs in {plan.data / 'logs'}\n"
         "  stop with Ctrl-C\n"

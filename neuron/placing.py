@@ -6,6 +6,8 @@ Checks come first and all of them; after the first change nothing can be refused
 
 from __future__ import annotations
 
+import logging
+
 import msgspec
 
 from cortex.neuron.config import ModelSettings
@@ -16,6 +18,8 @@ from cortex.neuron.lifecycle import State
 from cortex.neuron.residency import Residency
 from cortex.protocol import messages as m
 from cortex.protocol.faults import Code, Fault, FaultError, fault
+
+log = logging.getLogger("cortex.device")
 
 REMEMBERED = 512
 DRAINED = Fault(code=Code.DRAINING, message="This device is drained; `resume` makes it serve again.")
@@ -43,7 +47,8 @@ class Placing:
                 holding.size = self._size(holding.order, load)
                 self._require_room(holding.order, holding.size, frozenset())
             except FaultError as error:
-                holding.detail = error.fault.message
+                holding.detail, holding.failures = error.fault.message.removeprefix(f"{settings.id}: "), 1
+                log.warning("%s is not loaded: %s", settings.id, holding.detail)
                 continue
             self._residency.place(holding.order, holding.size, now, load=load, command="", after=())
         self._residency.begin(now)

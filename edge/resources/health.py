@@ -27,7 +27,11 @@ class HealthResource:
     on_head_live = on_get_live
 
     async def on_get_ready(self, _req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
-        """200 when a broker is known, and a model that is loaded or can be loaded on demand."""
+        """200 when a broker is known, and some device serves a model or can load one on demand.
+
+        What a load balancer needs: a fleet whose models all sleep is ready, for a request wakes them; one whose
+        devices all stall, or load their first model yet, is not.
+        """
         waiting = self._waiting_for()
         self._answer(resp, 503 if waiting else 200, {"status": waiting or "ready"})
 
@@ -54,8 +58,16 @@ class HealthResource:
             return "draining"
         if not any(broker.live for broker in self._link.brokers):
             return "no broker"
-        servable = any(entry.loaded or entry.feasible_on for entry in catalogue.entries)
-        return "" if servable else "no model can be served"
+        entries = catalogue.entries
+        if any(entry.loaded or entry.servable for entry in entries):
+            return ""
+        stalled = {node for entry in entries for node, state, _ in entry.locations if state == "stalled"}
+        if stalled:
+            return f"no model can be served: {', '.join(sorted(stalled))} makes no progress"
+        loading = [entry.id for entry in entries if entry.state == "loading"]
+        if loading:
+            return f"loading {', '.join(loading)}"
+        return "no model can be served" if catalogue.neurons else "no device is ready"
 
     def _answer(self, resp: falcon.asgi.Response, status: int, body: Mapping[str, object]) -> None:
         resp.status = status

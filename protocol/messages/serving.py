@@ -44,6 +44,8 @@ class CatalogueEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """(node/device, state, footprint in bytes)."""
     feasible_on: tuple[str, ...] = ()
     """Hosts that could hold it, sorted."""
+    servable: bool = False
+    """Whether some device can serve it now, or once it was loaded on demand."""
     cost: Cost | None = None
     sampling: Sampling | None = None
     """What holds where a request is silent."""

@@ -296,3 +296,30 @@ def test_a_wait_is_estimated_from_how_long_requests_take() -> None:
     assert (wanted.verdict, wanted.wait_ms) == ("wait", 10_000 + int(1000 * 2 * 20_000 / 1024))
     assert "m is busy with" in wanted.reason
     assert "True" not in wanted.reason
+
+
+def test_a_model_that_is_refused_is_not_said_to_have_a_place() -> None:
+    """While nothing is loaded after a failure, a device with room is told with when it is tried again."""
+    fleet = Fleet(profile("m", 1000))
+    card = fleet.card("a")
+    fleet.card("b")
+    fleet.ask("m")
+    fleet.accept(card)
+    fleet.become(card, "m", "failed", detail="its file is broken")
+    found = explained(fleet, "m")
+    assert found.verdict == "refuse"
+    assert {one.verdict for one in found.options} == {"not now"}
+    assert found.options[1].reason == "there is room, but no load is tried for 5 s"
+    assert found.fault is not None
+    assert found.fault.message == (
+        "m could not be loaded: its file is broken. It is tried again after 5 s, or at once by `cortex-ctl load m`."
+    )
+
+
+def test_a_model_that_sleeps_is_said_to_sleep() -> None:
+    """It is not read from disk: that is no cold one."""
+    fleet = Fleet(profile("m", 1000))
+    card = Card("a")
+    card.hold("m", state="asleep")
+    fleet.join_card(card)
+    assert explained(fleet, "m").reason == "it is asleep, and there is room on a/sim-0"

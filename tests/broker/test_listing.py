@@ -7,9 +7,11 @@ from broker_bench import to_edge
 from drawn_fleets import draw
 from fleets import Card, Fleet, profile
 
-from cortex.broker.catalogue import MIB, Limit
+from cortex.broker import control
+from cortex.broker.catalogue import MIB, Catalogue, Limit
 from cortex.broker.listing import Listing
 from cortex.protocol import messages as m
+from cortex.protocol.faults import Code
 
 
 def entry(fleet: Fleet, model: str) -> m.CatalogueEntry:
@@ -111,3 +113,55 @@ def test_lines_taken_as_they_were_are_right(part: int) -> None:
         fleet = draw(seed)
         fleet.broker.edgeside.fleet_changed()
         assert fleet.broker.state.listed == Listing().entries(fleet.view), seed
+
+
+def test_what_was_refused_is_told_until_it_loads_or_its_profile_changes() -> None:
+    """As failed, with the device's reason and when it is tried again; nobody is told that it could be served."""
+    fleet = Fleet(profile("m", 1000))
+    card = fleet.card("a")
+    assert entry(fleet, "m").servable
+    fleet.ask("m")
+    fleet.decline(card, Code.LOAD_FAILED, "m: There is no '/nope' on this host.")
+    fleet.tick(1.0)
+    found = entry(fleet, "m")
+    assert (found.state, found.servable) == ("failed", False)
+    [told] = control.models(fleet.broker, fleet.now).models
+    assert told.detail == "a/sim-0: There is no '/nope' on this host."
+    assert 58_000 <= told.retry_ms <= 60_000
+    for _ in range(31):
+        fleet.pulse(card)
+        fleet.tick(2.0)
+    found = entry(fleet, "m")
+    assert (found.state, found.servable) == ("failed", True)
+    fleet.broker.reload(Catalogue(models=(profile("m", 2000),)), fleet.now)
+    assert entry(fleet, "m").state == "cold"
+
+
+def test_a_model_that_a_device_would_not_load_when_it_started_is_told_as_failed() -> None:
+    """neuron.toml names it and its files are not there: that is no cold model."""
+    fleet = Fleet()
+    card = Card("a")
+    card.hold("m", state="cold", detail="There is no '/nope' on this host.", failures=1)
+    fleet.join_card(card)
+    found = entry(fleet, "m")
+    assert (found.state, found.servable) == ("failed", False)
+    [told] = control.models(fleet.broker, fleet.now).models
+    assert told.detail == "a/sim-0: There is no '/nope' on this host."
+
+
+def test_what_a_device_loads_by_itself_can_be_served_once_it_is_hot() -> None:
+    """A load that somebody ordered can be waited for; a fleet that sleeps is woken by whoever asks."""
+    fleet = Fleet()
+    card = Card("a")
+    card.hold("m", state="loading")
+    fleet.join_card(card)
+    assert not entry(fleet, "m").servable
+    fleet.become(card, "m", "hot")
+    assert entry(fleet, "m").servable
+    fleet.pulse(card, stalled=True)
+    assert not entry(fleet, "m").servable
+    fleet = Fleet(profile("m", 1000))
+    card = fleet.card("a")
+    fleet.ask("m")
+    fleet.accept(card)
+    assert (entry(fleet, "m").state, entry(fleet, "m").servable) == ("loading", True)

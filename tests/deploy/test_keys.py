@@ -15,6 +15,9 @@ from cortex.protocol.keys import KeyFile
 from cortex.protocol.kit import keyfile
 from cortex.protocol.kit.settings import SettingsError
 from cortex.protocol.kit.sockets import EndpointError
+from cortex.protocol.messages import CatalogueEntry, Models, ModelStatus
+
+HOT = Models(models=(ModelStatus(entry=CatalogueEntry(id="cortex-demo", state="hot", loaded=True)),))
 
 
 def started(data: Path, monkeypatch: pytest.MonkeyPatch, *, metrics: str = "127.0.0.1") -> tuple[int, str]:
@@ -23,7 +26,7 @@ def started(data: Path, monkeypatch: pytest.MonkeyPatch, *, metrics: str = "127.
     monkeypatch.setattr(local, "run", lambda plan: plans.append(plan) or 0)
     http, figures = f"0.0.0.0:{free_port()}", f"{metrics}:{free_port()}"
     code = main(["up", "--data", str(data), "--http", http, "--metrics", figures])
-    return code, local.announcement(plans[0], 1.0) if plans else ""
+    return code, local.announcement(plans[0], 1.0, HOT) if plans else ""
 
 
 def test_an_open_address_needs_keys(

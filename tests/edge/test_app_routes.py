@@ -6,6 +6,7 @@ import pytest
 from edge_world import CHAT, HI, World, run
 
 from cortex.edge.brokers import BrokerHealth
+from cortex.protocol.messages import CatalogueEntry, Welcome
 
 LIST = "GET / lists all routes."
 
@@ -90,6 +91,30 @@ def test_a_worker_is_ready_while_any_broker_lives():
         assert brokers == [{"name": None, "live": False}, {"name": "second", "live": True}]
         world.link.others = (BrokerHealth("second", live=False),)
         assert (await world.get("/readyz")).json == {"status": "no broker"}
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("entry", "status"),
+    [
+        (CatalogueEntry(id="m", state="cold", servable=True, feasible_on=("a",)), "ready"),
+        (CatalogueEntry(id="m", state="loading", feasible_on=("a",)), "loading m"),
+        (
+            CatalogueEntry(id="m", state="hot", locations=(("a/cpu-0", "stalled", 0),), feasible_on=("a",)),
+            "no model can be served: a/cpu-0 makes no progress",
+        ),
+        (CatalogueEntry(id="m", state="failed", feasible_on=("a",)), "no model can be served"),
+    ],
+)
+def test_ready_means_that_some_device_can_serve(entry, status):
+    """Loaded or to be loaded on demand; not a first load, a device that stands still, or a model that was refused."""
+
+    async def scenario():
+        world = World()
+        world.link.catalogue.update(Welcome(broker="memory", catalogue=9, neurons=1, models=(entry,)))
+        answer = await world.get("/readyz")
+        assert (answer.status, answer.json["status"]) == (200 if status == "ready" else 503, status)
 
     run(scenario())
 

@@ -1,5 +1,7 @@
 """Place, commit, pin, drain: carried out whole or refused with the truth, and answered once."""
 
+import logging
+
 import pytest
 from neuron_bench import NeuronBench, terminals
 
@@ -338,3 +340,17 @@ def test_what_does_not_fit_stays_cold_with_the_reason() -> None:
     bench.place("c", slots=7)
     bench.run(2)
     assert bench.model("c").slots == 7
+
+
+def test_a_model_of_neuron_toml_that_is_refused_at_the_start_is_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """One warning with the model and the reason; brokers hear of it as a failure of a cold model."""
+    bench = NeuronBench()
+    with caplog.at_level(logging.WARNING, "cortex.device"):
+        bench.core.start((ModelSettings(id="huge", footprint_mb=10_000),), 0.0)
+    [line] = caplog.messages
+    assert line.startswith("huge is not loaded: huge takes 10000 MiB")
+    [model] = bench.residency.models
+    assert (model.state, model.failures) == ("cold", 1)
+    assert model.detail in line

@@ -68,9 +68,10 @@ def _detail(model: ModelStatus) -> Text:
     if model.entry.state == "loading":
         parts.append(Text(f"{model.percent} %"))
     if model.detail:
-        parts.append(plain(model.detail))
+        parts.append(plain(model.detail.rstrip(".")))
     if model.retry_ms:
-        parts.append(Text(f"next try in {duration(model.retry_ms / 1000)}"))
+        again = f"tried again in {duration(model.retry_ms / 1000)}, or at once by cortex-ctl load"
+        parts.append(Text(f"{again} {clean(model.entry.id)}"))
     return words(parts, "; ")
 
 

@@ -196,6 +196,10 @@ def _read_two(model: Any, probe: attention.Probe) -> None:
 def _context(settings: ModelSettings, config: Any) -> int:
     longest = next((int(found) for name in LENGTHS if (found := getattr(config, name, None))), 0)
     context = min(settings.context or longest, longest) if longest else settings.context or files.CONVERSATION
+    if settings.context and settings.context > context:
+        log.warning(
+            "%s: context %d is cut to %d, for which it was made", settings.id, settings.context, context
+        )
     rope = getattr(config, "rope_parameters", None) or {}
     # One for each kind of layer, or one for all.
     for one in [rope, *(inner for inner in rope.values() if isinstance(inner, dict))]:

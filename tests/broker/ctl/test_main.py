@@ -81,7 +81,10 @@ def broker(endpoint: str) -> Iterator[ScriptedBroker]:
     [
         (["status"], "broker alpha 0.1.0, up 1 h 2 min"),
         (["neurons"], "20.6/22.0 GiB"),
-        (["models"], "out of memory while reading layer 31; next try in 42 s"),
+        (
+            ["models"],
+            "out of memory while reading layer 31; tried again in 42 s, or at once by cortex-ctl load mistral-small",
+        ),
         (["explain", "mistral-small"], "evicting gemma-3-12b and bge-m3 to make room"),
         (["events"], "the least lately used"),
         (["config"], '# /etc/cortex/models.toml\n[[models]]\nid = "phi-4"\n'),

@@ -122,7 +122,10 @@ def test_a_model_is_one_line_with_place_and_load() -> None:
     [
         ("gemma-3-12b", "beast/cuda-1 loading"),
         ("gemma-3-12b", "63 %; reading weights"),
-        ("mistral-small", "out of memory while reading layer 31; next try in 42 s"),
+        (
+            "mistral-small",
+            "out of memory while reading layer 31; tried again in 42 s, or at once by cortex-ctl",
+        ),
         ("phi-4", "fits beast, benjy"),
         ("deepseek-v3", "fits no host"),
     ],

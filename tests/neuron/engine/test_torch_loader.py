@@ -1,9 +1,11 @@
 """What is loaded, what is refused, and what an engine does about a model that cannot be loaded."""
 
 import json
+import logging
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -15,7 +17,7 @@ from transformers.models.qwen3.modeling_qwen3 import Qwen3Attention
 from cortex.neuron.config import ModelSettings
 from cortex.neuron.demo import model_path
 from cortex.neuron.engine.torch.linear import is_fast
-from cortex.neuron.engine.torch.loader import Loaded, complete, read
+from cortex.neuron.engine.torch.loader import Loaded, _context, complete, read
 from cortex.neuron.engine.torch.sampler import Defaults
 from cortex.protocol.faults import Code, FaultError
 from cortex.protocol.request import Chat, Complete, Sampling, Text, Turn
@@ -147,3 +149,15 @@ def test_demo_model() -> None:
     assert heard.text().strip()
     assert "<" not in heard.text()
     engine.close()
+
+
+def test_a_context_beyond_what_the_model_was_made_for_is_cut_with_a_word(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """One warning tells both numbers; one that fits is taken without any."""
+    config = SimpleNamespace(max_position_embeddings=2048, rope_parameters=None)
+    with caplog.at_level(logging.WARNING, "cortex.engine"):
+        assert _context(ModelSettings(id="m", context=1024), config) == 1024
+        assert caplog.messages == []
+        assert _context(ModelSettings(id="m", context=99_999), config) == 2048
+    assert caplog.messages == ["m: context 99999 is cut to 2048, for which it was made"]

@@ -7,7 +7,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 import falcon.asgi
 from msgspec import structs
@@ -39,7 +39,7 @@ ASSUMED_OUTPUT = 1024
 """Tokens that a request is charged for at most before it is known how many it took."""
 
 P = TypeVar("P", bound=Parsed)
-R = TypeVar("R", Chat, Complete, Chat | Complete)
+R = TypeVar("R", bound=Chat | Complete)
 
 
 class GenerateResource(Generic[P]):
@@ -92,9 +92,9 @@ class GenerateResource(Generic[P]):
         """The request with its model's id, and what the model's entry says where the client is silent."""
         entry = model_for(req, self._link.catalogue, asked.model)
         meant = structs.replace(asked, model=entry.id, sampling=with_defaults(asked.sampling, entry))
-        return (
-            images.for_model(meant, sees=VISION in entry.capabilities) if isinstance(meant, Chat) else meant
-        )
+        if not isinstance(meant, Chat):
+            return meant
+        return cast(R, images.for_model(meant, sees=VISION in entry.capabilities))
 
     async def _asked(self, req: falcon.asgi.Request, body: bytes) -> Asked:  # noqa: ARG002  # for those that need it
         """What the dialect needs besides the body."""

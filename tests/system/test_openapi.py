@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +24,7 @@ from cortex.edge.openapi.entries import ENTRIES
 
 pytestmark = pytest.mark.system
 
-PER_ROUTE = 12
+PER_ROUTE = 8
 MODEL = "sim-model"
 CHECKS = [
     not_a_server_error,
@@ -45,10 +46,20 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 def test_no_route_breaks(stack: Stack) -> None:
     """Drawn from a fixed seed: half the bodies have what their route's example has, so that some get to be served."""
-    schema = schemathesis.openapi.from_url(f"{stack.url}/openapi.json")
+    document = json.loads(stack.get("/openapi.json")[1])
+    schema = schemathesis.openapi.from_dict(flat(document))
+    schema.config.update(base_url=stack.url)
     seen = {one.ok().label: hold(one.ok()) for one in schema.get_all_operations()}
     for label, statuses in seen.items():
         assert statuses[200] or "{" in label or not ENTRIES[label].replies, f"{label} served none: {statuses}"
+
+
+def flat(document: dict[str, Any]) -> dict[str, Any]:
+    """The document without blocks inside of blocks, of which drawing one takes seconds: there, any object will do."""
+    block = document["components"]["schemas"]["anthropic_body.Block"]["properties"]
+    assert "anthropic_body.Block" in json.dumps(block["content"])
+    block["content"] = block["source"] = {"type": ["object", "string", "null"]}
+    return document
 
 
 def hold(operation: Any) -> Counter[int]:

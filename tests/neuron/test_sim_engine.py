@@ -82,6 +82,24 @@ def test_a_replay_continues_where_the_earlier_attempt_stopped() -> None:
     assert deltas[0].tokens == [token("r", 0, 2)]
 
 
+@pytest.mark.parametrize(
+    ("asked", "tokens", "reason"),
+    [
+        ({"max_tokens": 5}, 5, "length"),
+        ({"max_tokens": 64_000}, 19, "length"),
+        ({}, 8, "stop"),
+    ],
+)
+def test_a_limit_beyond_the_context_is_the_room_that_there_is(
+    asked: dict[str, int], tokens: int, reason: str
+) -> None:
+    """No refusal: the answer ends by length where the context does; of its own accord after so many tokens."""
+    engine = build(context=20, max_tokens=8)
+    engine.admit(job(**asked), 0.0)
+    last = [output for _, output in run(engine) if isinstance(output, Delta)][-1]
+    assert (last.seq + 1, last.pieces[-1]) == (tokens, Finish(reason))  # type: ignore[arg-type]
+
+
 def test_a_prompt_takes_its_time() -> None:
     """Prefill at 100 tokens a second: 400 characters are about a second."""
     engine = build(prefill_per_s=100)

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
+from cortex.neuron.engine.torch.folding import system_first
 from cortex.neuron.engine.torch.patience import PATIENCE, OverdueError
-from cortex.protocol.faults import Code, FaultError, fault
+from cortex.protocol.faults import Code, fault
 from cortex.protocol.request import Chat, Complete, Image, ToolCall, ToolSpec, Turn
 
 RESERVED = frozenset(inspect.signature(PreTrainedTokenizerBase.apply_chat_template).parameters)
@@ -107,31 +108,38 @@ def _offered(request: Chat) -> tuple[ToolSpec, ...]:
 
 
 def _rendered(request: Chat, tools: tuple[ToolSpec, ...], tokenizer: Any) -> str:
-    """The prompt's text. Arguments that were malformed once are shown as they were, or, to a template that wants an
-    object, in one: a conversation that holds them goes on.
+    """The prompt's text. What a template may refuse of a conversation that agents hold is shown to it in another way
+    before the client hears of it: arguments that were malformed once, and system turns behind the first.
     """
     options = _options(request.template_options)
     specs = [_tool(tool) for tool in tools] or None
-    try:
+    refusal: Exception | None = None
+    for turns, arguments in _readings(request):
+        messages = [_message(turn, arguments) for turn in turns]
         try:
-            return _apply(request, specs, tokenizer, options, _arguments)
-        except Exception:
-            if all(isinstance(_arguments(call.arguments), dict) for call in _calls(request)):
-                raise
-            return _apply(request, specs, tokenizer, options, _wrapped)
-    except FaultError:
-        raise
-    except Exception as error:  # a template may raise by itself, and break on what it did not expect
-        message = f"messages cannot be rendered, for the model's chat template refuses them: {error}."
-        raise fault(Code.INVALID_REQUEST, message, param="messages") from error
+            text: str = tokenizer.apply_chat_template(
+                messages, tools=specs, add_generation_prompt=True, tokenize=False, **options
+            )
+        except Exception as error:  # a template may raise by itself, and break on what it did not expect
+            refusal = refusal or error
+        else:
+            return text
+    message = f"messages cannot be rendered, for the model's chat template refuses them: {refusal}."
+    raise fault(Code.INVALID_REQUEST, message, param="messages") from refusal
 
 
-def _apply(request: Chat, specs: Any, tokenizer: Any, options: dict[str, Any], arguments: Reader) -> str:
-    messages = [_message(turn, arguments) for turn in request.turns]
-    text: str = tokenizer.apply_chat_template(
-        messages, tools=specs, add_generation_prompt=True, tokenize=False, **options
-    )
-    return text
+def _readings(request: Chat) -> Iterator[tuple[tuple[Turn, ...], Reader]]:
+    """The conversation as it is, then with what a template may refuse replaced: bit by bit, as little as will do.
+
+    Arguments that were malformed once are shown as they were, or, to a template that wants an object, in one.
+    """
+    readers = [_arguments]
+    if not all(isinstance(_arguments(call.arguments), dict) for call in _calls(request)):
+        readers.append(_wrapped)
+    folded = system_first(request.turns)
+    for turns in (request.turns,) if folded == request.turns else (request.turns, folded):
+        for arguments in readers:
+            yield turns, arguments
 
 
 def _calls(request: Chat) -> list[ToolCall]:

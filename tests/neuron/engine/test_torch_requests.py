@@ -148,10 +148,16 @@ def test_busy(drive: Driving) -> None:
 
 
 def test_context_overflow(drive: Driving) -> None:
-    """A prompt that leaves no room for an answer is refused in the words that clients look for."""
-    fault = refusal(drive(context=64), complete(tuple([9] * 64)))
+    """A prompt that leaves no room for an answer is refused in the words that clients look for, and with both numbers."""
+    driven = drive(context=64)
+    fault = refusal(driven, complete(tuple([9] * 64)))
     assert fault.code is Code.CONTEXT_LENGTH_EXCEEDED
     assert "maximum context length is 64 tokens" in fault.message
+    assert (fault.tokens, fault.limit) == (64, 64)
+    long = refusal(driven, complete("b c " * 60_000))
+    assert long.tokens is not None
+    assert long.tokens > 64
+    assert long.limit == 64
 
 
 @pytest.mark.parametrize(

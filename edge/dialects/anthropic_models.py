@@ -31,7 +31,7 @@ def model_of(entry: CatalogueEntry, name: str, created: int) -> dict[str, object
 
 
 def _capabilities(words: Sequence[str]) -> dict[str, object]:
-    """Every key that clients look for. No image reaches a model yet, whatever the model could see."""
+    """Every key that clients look for."""
     thinks = _YES if "reasoning" in words else _NO
     return {
         "batch": _NO,
@@ -39,7 +39,7 @@ def _capabilities(words: Sequence[str]) -> dict[str, object]:
         "code_execution": _NO,
         "context_management": _NO,
         "effort": {**thinks, **dict.fromkeys(_EFFORTS, thinks)},
-        "image_input": _NO,
+        "image_input": _YES if "vision" in words else _NO,
         "pdf_input": _NO,
         "server_tools": {**_NO, "code_execution": _NO, "web_search": _NO},
         "structured_outputs": _YES,

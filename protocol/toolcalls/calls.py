@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import Enum, auto
+from enum import IntEnum, auto
 
 from cortex.protocol.deltas import Piece, ToolArguments, ToolEnd, ToolStart
 from cortex.protocol.toolcalls.bodies import Body
@@ -26,7 +26,7 @@ EXTRA = re.compile(r"}{1,8}[ \t\r\n]{0,32}")
 """Closers too many behind a call."""
 
 
-class Outcome(Enum):
+class Outcome(IntEnum):
     """How a call stands after what was read of it."""
 
     OPEN = auto()

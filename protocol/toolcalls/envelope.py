@@ -9,7 +9,7 @@ refused when it ends, so that all of it is at hand then. A name that is missing 
 from __future__ import annotations
 
 import json
-from enum import Enum, auto
+from enum import IntEnum, auto
 
 from cortex.protocol.toolcalls.json_stream import JsonScanner, Status, is_object
 from cortex.protocol.toolcalls.markers import WHITESPACE
@@ -21,7 +21,7 @@ NAMES = frozenset({"name", "tool_name"})
 ARGUMENTS = frozenset({"arguments", "parameters"})
 
 
-class _Expect(Enum):
+class _Expect(IntEnum):
     OPENING = auto()
     FIRST_KEY = auto()
     KEY = auto()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from enum import Enum, auto
+from enum import IntEnum, auto
 from json.encoder import encode_basestring
 
 from cortex.protocol.toolcalls.bodies import LONGEST_HEAD
@@ -34,7 +34,7 @@ _CLOSERS = {"{": "}", "[": "]", "(": ")"}
 _LONGEST_NUMBER = 400
 
 
-class _State(Enum):
+class _State(IntEnum):
     HEAD = auto()
     KEY = auto()
     """A key or a closer, right behind an opener or a comma."""

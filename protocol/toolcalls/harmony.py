@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from enum import Enum, auto
+from enum import IntEnum, auto
 from typing import NamedTuple
 
 from cortex.protocol.deltas import Piece, ReasoningPiece, TextPiece
@@ -42,7 +42,7 @@ _JUNK = re.compile(r"(?>assistant|analysis|commentary|final|json|code|to=\S*+|[\
 _KNOWN = ("assistant", "analysis", "commentary", "final", "json", "code")
 
 
-class State(Enum):
+class State(IntEnum):
     GAP = auto()
     """Between messages, and at the beginning: only a header is expected."""
     HEADER = auto()

@@ -10,7 +10,7 @@ what was read is not. Nothing is guessed: a string, number or word that was cut 
 from __future__ import annotations
 
 import re
-from enum import Enum, auto
+from enum import IntEnum, auto
 
 from cortex.protocol.toolcalls.markers import WHITESPACE, past
 from cortex.protocol.toolcalls.steps import Repair, Step, repaired
@@ -21,13 +21,13 @@ NOTED = 16
 """Repairs of one value that are told of."""
 
 
-class Status(Enum):
+class Status(IntEnum):
     OPEN = auto()
     DONE = auto()
     BAD = auto()
 
 
-class _Expect(Enum):
+class _Expect(IntEnum):
     VALUE = auto()
     FIRST_VALUE = auto()
     KEY = auto()

@@ -20,7 +20,7 @@ and fits its tool; the same call again after the reasoning is that call, not a s
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum, auto
+from enum import IntEnum, auto
 
 from cortex.protocol.deltas import Piece, ReasoningPiece, TextPiece
 from cortex.protocol.toolcalls.base import merged
@@ -34,7 +34,7 @@ from cortex.protocol.toolcalls.steps import Note
 NEWLINES = "\r\n"
 
 
-class State(Enum):
+class State(IntEnum):
     TEXT = auto()
     REASONING = auto()
     WRAPPED = auto()

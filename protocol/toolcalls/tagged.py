@@ -12,7 +12,7 @@ Text is consumed up to what could still be the beginning of a tag, which is to b
 from __future__ import annotations
 
 import re
-from enum import Enum, auto
+from enum import IntEnum, auto
 
 from cortex.protocol.toolcalls.bare_values import HALF_PAIR, BareValue, encoded
 from cortex.protocol.toolcalls.json_stream import JsonScanner, Status
@@ -25,7 +25,7 @@ _BARE_NAME = re.compile(r"[^\s<{]*")
 _UNDECIDED = -1
 
 
-class _At(Enum):
+class _At(IntEnum):
     OPENING = auto()
     NAME = auto()
     BETWEEN = auto()

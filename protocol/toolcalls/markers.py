@@ -27,9 +27,13 @@ class Markers:
 
     def find(self, text: str, start: int) -> Found:
         """The first marker at or after `start`, else the longest suffix that could begin one."""
-        if match := self._whole.search(text, start):
+        match = self._whole.search(text, start)
+        if match is not None and len(text) - match.start() >= self._longest_part:
             return Found(match.start(), match.end(), match[0])
         part = self._part.search(text, max(start, len(text) - self._longest_part))
+        if match is not None and (part is None or part.start() >= match.start()):
+            return Found(match.start(), match.end(), match[0])
+        # A marker may hold another: "Action: ```json" a fence.
         return Found(part.start() if part else len(text), len(text), "")
 
 

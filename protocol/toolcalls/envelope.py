@@ -19,6 +19,8 @@ from cortex.protocol.toolcalls.steps import Repair, Step, repaired
 
 NAMES = frozenset({"name", "tool_name"})
 ARGUMENTS = frozenset({"arguments", "parameters"})
+KEYS = NAMES | ARGUMENTS | {"type", "id", "tool_call_id"}
+"""What a call may hold that no marker announces."""
 
 
 class _Expect(IntEnum):
@@ -43,14 +45,20 @@ _STRUCTURE: dict[tuple[_Expect, str], _Expect] = {
 class Envelope:
     """One call's object; see `bodies.Body`."""
 
-    def __init__(self, offer: Offer, *, infer: bool = True) -> None:
-        """`infer`: a name that is missing may be found in the arguments or by their shape."""
+    def __init__(self, offer: Offer, *, marked: bool = True, id_key: str = "") -> None:
+        """Not `marked`: no marker says that a call begins, so that it must be one from its first key on.
+
+        It is then refused at the first thing that no call has, and a name that is missing is not looked for. The string
+        behind `id_key` is the call's id.
+        """
         self.status = Status.OPEN
         self.name: str | None = None
         self.begun = False
         self.repairs: list[Repair] = []
+        self.id = ""
         self._offer = offer
-        self._infer = infer
+        self._marked = marked
+        self._id_key = id_key
         self._flawed = False
         self._expect = _Expect.OPENING
         self._key = ""
@@ -60,6 +68,7 @@ class Envelope:
         """What is collected of a key, a name or an argument that must be seen whole before it means anything."""
         self._has_arguments = False
         self._streaming = False
+        self._identifying = False
         self._waiting: list[str] = []
         self._ready: list[str] = []
 
@@ -114,7 +123,7 @@ class Envelope:
         if following is None:
             self.status = Status.BAD
             return position
-        self.begun = True
+        self.begun |= self._marked
         self._expect = following
         if following is _Expect.NOTHING:
             self._close()
@@ -122,13 +131,17 @@ class Envelope:
 
     def _begin_value(self, char: str) -> None:
         self._scanner = JsonScanner(self._offer.steps)
+        flawed = False
         if self._key in NAMES:
-            self._flawed |= self._named or char not in "\"'"
+            flawed = self._named or char not in "\"'"
             self._named = True
         elif self._key in ARGUMENTS:
-            self._flawed |= self._has_arguments or char not in "{n\"'N"
+            flawed = self._has_arguments or char not in "{n\"'N"
             self._has_arguments = True
             self._streaming = char == "{"
+        self._identifying = self._key == self._id_key and char == '"'
+        if flawed:
+            self._flaw()
 
     def _scan(self, scanner: JsonScanner, text: str, start: int) -> int:
         end = scanner.feed(text, start)
@@ -144,7 +157,7 @@ class Envelope:
         stretch = scanner.take()
         if self._streaming:
             self._release(stretch)
-        elif self._expect is _Expect.KEY or self._key in NAMES or self._key in ARGUMENTS:
+        elif self._expect is _Expect.KEY or self._identifying or self._key in NAMES or self._key in ARGUMENTS:
             self._literal.append(stretch)
         if scanner.status is Status.DONE:
             self.repairs += scanner.repairs
@@ -155,10 +168,14 @@ class Envelope:
         if self._expect is _Expect.KEY:
             self._key = json.loads(literal)
             self._expect = _Expect.COLON
+            if not self._marked and self._key not in KEYS:
+                self._flaw()
             return
         self._expect = _Expect.NEXT
         if self._streaming:
             self._streaming = False
+        elif self._identifying:
+            self.id = json.loads(literal)
         elif self._flawed:
             return
         elif self._key in NAMES:
@@ -168,12 +185,13 @@ class Envelope:
 
     def _name_is(self, written: str) -> None:
         name = self._offer.resolve(written)
-        if name is None:
-            self._flawed = True
+        if name is None or (name != written and not self._marked):
+            self._flaw()
             return
         if name != written:
             self.repairs.append(repaired(Step.NAME, written, name))
         self.name = name
+        self.begun = True
         self._ready += self._waiting
         self._waiting.clear()
 
@@ -186,7 +204,7 @@ class Envelope:
             self.repairs.append(repaired(Step.STRING, json.dumps(value), text))
             self._release(text)
         else:
-            self._flawed = True
+            self._flaw()
 
     def _object_in(self, text: str) -> str:
         """The text as one whole object, mended if need be; empty if it is none. What is missing is not added."""
@@ -199,6 +217,12 @@ class Envelope:
         self.repairs += scanner.repairs
         return scanner.take()
 
+    def _flaw(self) -> None:
+        """It is no call, whatever follows."""
+        self._flawed = True
+        if not self._marked:
+            self.status = Status.BAD
+
     def _release(self, stretch: str) -> None:
         if self._flawed:
             return
@@ -208,9 +232,9 @@ class Envelope:
             self._ready.append(stretch)
 
     def _close(self) -> None:
-        if not self._flawed and not self._named and self._infer and self._has_arguments:
+        if not self._flawed and not self._named and self._marked and self._has_arguments:
             self._look_for_a_name()
-        if self._flawed or self.name is None:
+        if self._flawed or self.name is None or not (self._marked or self._has_arguments):
             self.status = Status.BAD
             return
         if not self._has_arguments:

@@ -59,12 +59,14 @@ BodyMaker = Callable[[Offer], Body]
 class Sniffing:
     """A body whose first character tells how it is written."""
 
-    def __init__(self, offer: Offer, kinds: dict[str, BodyMaker], *, skip: str = "") -> None:
-        """`kinds`: first characters → reader; "" is for all others. `skip` may come before, once."""
+    def __init__(
+        self, offer: Offer, kinds: dict[str, BodyMaker], *, skip: str | tuple[str, ...] = ()
+    ) -> None:
+        """`kinds`: first characters → reader; "" is for all others. Each of `skip` may come before, once, in order."""
         self.status = Status.OPEN
         self._offer = offer
         self._kinds = kinds
-        self._skip = skip
+        self._skip = (skip,) if isinstance(skip, str) else skip
         self._body: Body | None = None
 
     @property
@@ -86,12 +88,13 @@ class Sniffing:
     def feed(self, text: str, start: int) -> int:
         if self._body is None:
             start = past(text, start, WHITESPACE)
-            if self._skip:
-                if could_be((self._skip,), text, start):
+            while self._skip:
+                if could_be(self._skip, text, start):
                     return start
-                if text.startswith(self._skip, start):
-                    start = past(text, start + len(self._skip), WHITESPACE)
-                    self._skip = ""
+                first, *others = self._skip
+                self._skip = tuple(others)
+                if text.startswith(first, start):
+                    start = past(text, start + len(first), WHITESPACE)
             if start == len(text):
                 return start
             maker = next(
@@ -120,8 +123,20 @@ class Sniffing:
 class Headed:
     """A head that names the tool, then its arguments as one JSON object; `id` if the head gives one."""
 
-    def __init__(self, offer: Offer, head: re.Pattern[str]) -> None:
-        """`head` must match all before the arguments, with a group `name` and maybe a group `id`."""
+    def __init__(
+        self,
+        offer: Offer,
+        head: re.Pattern[str],
+        *,
+        could: re.Pattern[str] | None = None,
+        marks: tuple[str, ...] = (),
+        inside: BodyMaker | None = None,
+    ) -> None:
+        """`head` must match all before the arguments, with a group `name` and maybe a group `id`.
+
+        `could` matches as much as may become a head, so that other text is refused where it begins; `marks` are the
+        markers inside heads, of which it matches none in part. `inside` reads the object where the head is one but names no tool on offer.
+        """
         self.status = Status.OPEN
         self.name: str | None = None
         self.begun = False
@@ -129,9 +144,13 @@ class Headed:
         self.id = ""
         self._offer = offer
         self._head = head
+        self._could = could
+        self._marks = marks
+        self._inside = inside
         self._before = ""
         self._ready = ""
-        self._scanner: JsonScanner | None = None
+        self._noted = 0
+        self._scanner: JsonScanner | Body | None = None
 
     def feed(self, text: str, start: int) -> int:
         if self.status is not Status.OPEN:
@@ -140,17 +159,24 @@ class Headed:
             limit = min(len(text), start + LONGEST_HEAD - len(self._before))
             brace = text.find("{", start, limit)
             end = limit if brace < 0 else brace
-            self._before += text[start:end]
-            if len(self._before) == LONGEST_HEAD or (brace >= 0 and not self._named()):
+            reach = self._reach(text, start, end)
+            self._before += text[start:reach]
+            if reach < end:
+                self.status = Status.OPEN if could_be(self._marks, text, reach) else Status.BAD
+                return reach
+            named = brace >= 0 and self._named()
+            reads_on = named or (brace >= 0 and self.begun and self._inside is not None)
+            if len(self._before) == LONGEST_HEAD or (brace >= 0 and not reads_on):
                 self.status = Status.BAD
             if brace < 0 or self.status is Status.BAD:
                 return end
             start = brace
-            self._scanner = JsonScanner(self._offer.steps)
+            if named or self._inside is None:
+                self._scanner = JsonScanner(self._offer.steps)
+            else:
+                self._scanner = self._inside(self._offer)
         end = self._scanner.feed(text, start)
-        self.status = self._scanner.status
-        if self.status is not Status.OPEN:
-            self.repairs += self._scanner.repairs
+        self._told(self._scanner)
         return end
 
     def take(self) -> str:
@@ -159,15 +185,35 @@ class Headed:
 
     def close(self, *, delimited: bool) -> None:
         if self._scanner is not None:
-            noted = len(self._scanner.repairs)
             self._scanner.close(delimited=delimited)
-            self.repairs += self._scanner.repairs[noted:]
-            self.status = self._scanner.status
-        elif self.status is Status.OPEN and self._named():
+            self._told(self._scanner)
+            return
+        # A head alone is a call where its tool needs no arguments.
+        unread = delimited or self.status is Status.OPEN
+        if self.name is None and unread and self._named() and self._needs_nothing():
             self._ready = "{}"
             self.status = Status.DONE
         else:
+            self.begun = False
             self.status = Status.BAD
+
+    def _reach(self, text: str, start: int, end: int) -> int:
+        """How far the text there may be a part of the head."""
+        known = len(self._before)
+        found = self._could.match(self._before + text[start:end]) if self._could is not None else None
+        return end if found is None else start + max(0, found.end() - known)
+
+    def _needs_nothing(self) -> bool:
+        return self.name is not None and self._offer.fits(self.name, {})
+
+    def _told(self, scanner: JsonScanner | Body) -> None:
+        """Take over what the reader of the object says."""
+        self.status = scanner.status
+        if not isinstance(scanner, JsonScanner):
+            self.name = scanner.name
+        if self.status is not Status.OPEN:
+            self.repairs += scanner.repairs[self._noted :]
+            self._noted = len(scanner.repairs)
 
     def _named(self) -> bool:
         """Whether what came before the arguments is a head that names a tool on offer."""

@@ -15,7 +15,7 @@ from enum import IntEnum, auto
 
 from cortex.protocol.deltas import Piece, ToolArguments, ToolEnd, ToolStart
 from cortex.protocol.toolcalls.bodies import Body
-from cortex.protocol.toolcalls.family import Form
+from cortex.protocol.toolcalls.family import FENCE, Form
 from cortex.protocol.toolcalls.json_stream import Status
 from cortex.protocol.toolcalls.markers import WHITESPACE, Markers, could_be, past
 from cortex.protocol.toolcalls.offer import Offer
@@ -54,7 +54,8 @@ class Call:
     pending: list[str] = field(default_factory=list)
     """Arguments that have not left."""
     left: bool = False
-    closed: bool = False
+    closers: list[str] = field(default_factory=list)
+    """Those that have been read behind it."""
     follows: bool = False
     """Whether a separator led to it."""
 
@@ -62,12 +63,16 @@ class Call:
 class Calls:
     """Those of one choice; `index` counts them."""
 
-    def __init__(self, offer: Offer, call_id: Callable[[int], str]) -> None:
+    def __init__(
+        self, offer: Offer, call_id: Callable[[int], str], shape_id: Callable[[str], str] | None = None
+    ) -> None:
         self.index = 0
         self.notes: list[Note] = []
         self.refused = ""
         self._offer = offer
         self._call_id = call_id
+        self._shape_id = shape_id
+        self._ids: set[str] = set()
         self._call: Call | None = None
         self._early: Counter[tuple[str, str]] = Counter()
         """Calls made inside reasoning that have not come again behind it."""
@@ -88,7 +93,12 @@ class Calls:
         self._call = Call(form, body, drafted, form.wary or form.echoed or drafted or bool(self._early), raw)
 
     def read(
-        self, text: str, position: int, out: list[Piece], limit: Markers | None, end_of_draft: str = ""
+        self,
+        text: str,
+        position: int,
+        out: list[Piece],
+        limit: Markers | None,
+        end_of_draft: tuple[str, ...] = (),
     ) -> tuple[Outcome, int]:
         """Read on; answers where it stopped. A draft goes no further than `limit`, its reasoning's end or the next one."""
         call, body = self.call, self.call.body
@@ -104,7 +114,7 @@ class Calls:
         if unread and not limited:
             return Outcome.UNDECIDED, end
         if unread or body.status is Status.BAD:
-            delimiters = (*call.form.delimiters, end_of_draft) if end_of_draft else call.form.delimiters
+            delimiters = (*call.form.delimiters, *end_of_draft)
             if call.follows and not body.begun and text.startswith(call.form.closes, end) and self._commas():
                 return Outcome.DONE, end
             if unread or text.startswith(delimiters, end):
@@ -127,16 +137,16 @@ class Calls:
         """Read what stands behind a call's body. OPEN: more of it may come, or the next call of the block has begun."""
         call = self.call
         start = past(text, position, WHITESPACE)
-        for closer in call.form.closes:
+        # A second fence opens the next block of code.
+        closes = tuple(closer for closer in call.form.closes if closer != FENCE or FENCE not in call.closers)
+        for closer in closes:
             if text.startswith(closer, start):
-                call.closed = True
+                call.closers.append(closer)
                 return Outcome.OPEN, start + len(closer)
-        if call.closed:
-            if could_be(call.form.closes, text, start):
-                return Outcome.UNDECIDED, start
-            return Outcome.DONE, start
-        if could_be(call.form.closes, text, start):
+        if could_be(closes, text, start):
             return Outcome.UNDECIDED, start
+        if call.closers:
+            return Outcome.DONE, start
         for separator in call.form.separators:
             if text.startswith(separator, start):
                 end = start + len(separator)
@@ -192,13 +202,21 @@ class Calls:
         call = self.call
         if not call.left:
             assert call.body.name is not None, "a call leaves only with its name"
-            id_ = getattr(call.body, "id", "") or self._call_id(self.index)
-            out.append(ToolStart(self.index, id_, call.body.name))
+            out.append(ToolStart(self.index, self._id(), call.body.name))
             arguments = "".join(call.pending) + arguments
             call.left = True
             call.raw.clear()
             call.pending.clear()
         out.append(ToolArguments(self.index, arguments))
+
+    def _id(self) -> str:
+        """The id that the model gave, if it is one for its template and no other call has it; else a new one."""
+        given = getattr(self.call.body, "id", "")
+        shape = self._shape_id or str
+        if not given or given in self._ids or shape(given) != given:
+            given = shape(self._call_id(self.index))
+        self._ids.add(given)
+        return given
 
     def _judge(self, out: list[Piece]) -> Outcome:
         """The body has ended: it is a call, or it is none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -9,6 +10,8 @@ from cortex.protocol.toolcalls.bodies import BodyMaker
 from cortex.protocol.toolcalls.markers import Markers
 
 FENCE = "```"
+SHORTEST = 3
+"""Characters of a marker that is told to others."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,6 +22,7 @@ class Form:
     `wary`: the call counts only once it is whole and fits its tool's schema, and leaves in one piece.
     `echoed`: models write such a call again behind its end, without the opener: the same one is no second call then.
     `drafts`: it is looked for in reasoning too.
+    `fenced`: its text may open a code fence, in which the text goes on where it is no call or does not close it.
     """
 
     body: BodyMaker
@@ -29,6 +33,7 @@ class Form:
     wary: bool = False
     echoed: bool = False
     drafts: bool = True
+    fenced: bool = False
 
     @cached_property
     def delimiters(self) -> tuple[str, ...]:
@@ -40,8 +45,10 @@ class Form:
 class Family:
     """`bare` are forms without a marker, by the character that a reply must begin with; "" is for any letter.
 
-    `wrappers` may stand before the first opener and mean nothing by themselves; `noise` is dropped. `thinking` are pairs of markers round
-    reasoning, of which `reasoning_open` means the first.
+    `wrappers` may stand before the first opener and mean nothing by themselves; `noise` is dropped. `thinking` are
+    pairs of markers round reasoning, of which `reasoning_open` means the first; one opener may have several closers.
+    `sentences` are such pairs that are plain words: they count only where nothing has been said yet. `answer` is a
+    pair of tags round the whole answer, dropped with the newlines before the closer.
     """
 
     name: str
@@ -52,24 +59,39 @@ class Family:
     thinking: tuple[tuple[str, str], ...] = (("<think>", "</think>"),)
     stray: tuple[str, ...] = ()
     """Closers of reasoning that come once more, or without their opener: dropped while nothing has been said."""
+    sentences: tuple[tuple[str, str], ...] = ()
+    answer: tuple[str, str] | None = None
     inner: tuple[str, ...] = ()
     """Markers inside its calls."""
+    shape_id: Callable[[str], str] | None = None
+    """Makes any id one that the family's chat templates accept, and leaves alone what is one already."""
 
     @cached_property
     def markers(self) -> frozenset[str]:
         """All that means something to it, inside calls too."""
         forms = (*self.forms, *(form for _, form in self.bare))
         of_calls = [marker for form in forms for marker in (*form.opens, *form.closes)]
-        of_thinking = [marker for pair in self.thinking for marker in pair]
-        return frozenset((*of_calls, *of_thinking, *self.wrappers, *self.noise, *self.inner))
+        of_thinking = [marker for pair in (*self.thinking, *self.sentences) for marker in pair]
+        markers = (*of_calls, *of_thinking, *self.wrappers, *self.noise, *(self.answer or ()), *self.inner)
+        # A lone bracket says nothing about the tokens in which it occurs.
+        return frozenset(marker for marker in markers if len(marker) >= SHORTEST)
 
     @cached_property
     def by_opener(self) -> dict[str, Form]:
         return {opener: form for form in self.forms for opener in form.opens}
 
     @cached_property
-    def after_thinking(self) -> dict[str, str]:
-        return dict(self.thinking)
+    def after_thinking(self) -> dict[str, tuple[str, ...]]:
+        """What ends reasoning, by what opens it."""
+        closers: dict[str, tuple[str, ...]] = {}
+        for opener, closer in (*self.thinking, *self.sentences):
+            closers[opener] = (*closers.get(opener, ()), closer)
+        return closers
+
+    @cached_property
+    def only_first(self) -> frozenset[str]:
+        """Openers that count only where nothing has been said yet."""
+        return frozenset(opener for opener, _ in self.sentences)
 
     @cached_property
     def openers(self) -> tuple[str, ...]:
@@ -78,26 +100,37 @@ class Family:
     @cached_property
     def in_text(self) -> Markers:
         """The markers that are live in text where tools are on offer."""
-        return Markers(*self.after_thinking, *self.openers, *self.wrappers, *self.noise, *self.stray, FENCE)
+        return Markers(*self.around, *self.openers, *self.wrappers, FENCE)
+
+    @cached_property
+    def answer_tags(self) -> tuple[str, ...]:
+        """The tags round the answer, the second also with the newline that belongs to it."""
+        return () if self.answer is None else (*self.answer, f"\n{self.answer[1]}")
+
+    @cached_property
+    def around(self) -> tuple[str, ...]:
+        """The markers that have nothing to do with calls."""
+        return (*self.after_thinking, *self.noise, *self.stray, *self.answer_tags)
 
     @cached_property
     def in_text_without_tools(self) -> Markers | None:
-        live = (*self.after_thinking, *self.noise, *self.stray)
-        return Markers(*live) if live else None
+        return Markers(*self.around) if self.around else None
 
     @cached_property
-    def in_reasoning(self) -> dict[str, Markers]:
+    def in_reasoning(self) -> dict[tuple[str, ...], Markers]:
         """The markers that are live in reasoning, by what ends it, where tools are on offer."""
         openers = [opener for opener, form in self.by_opener.items() if form.drafts]
-        return {closer: Markers(closer, *openers, FENCE) for _, closer in self.thinking}
+        return {closers: Markers(*closers, *openers, FENCE) for closers in self.after_thinking.values()}
 
     @cached_property
-    def in_reasoning_without_tools(self) -> dict[str, Markers]:
-        return {closer: Markers(closer) for _, closer in self.thinking}
+    def in_reasoning_without_tools(self) -> dict[tuple[str, ...], Markers]:
+        return {closers: Markers(*closers) for closers in self.after_thinking.values()}
 
     @cached_property
-    def in_draft(self) -> dict[tuple[str, Form], Markers]:
+    def in_draft(self) -> dict[tuple[tuple[str, ...], Form], Markers]:
         """What ends a call inside reasoning at the latest: the reasoning's end, or the beginning of the next one."""
         return {
-            (closer, form): Markers(closer, *form.opens) for _, closer in self.thinking for form in self.forms
+            (closers, form): Markers(*closers, *form.opens)
+            for closers in self.after_thinking.values()
+            for form in self.forms
         }

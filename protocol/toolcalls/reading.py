@@ -27,7 +27,7 @@ from cortex.protocol.toolcalls.base import merged
 from cortex.protocol.toolcalls.calls import Calls, Outcome
 from cortex.protocol.toolcalls.family import FENCE, Family, Form
 from cortex.protocol.toolcalls.json_stream import Status
-from cortex.protocol.toolcalls.markers import WHITESPACE, could_be, past
+from cortex.protocol.toolcalls.markers import WHITESPACE, Markers, could_be, past
 from cortex.protocol.toolcalls.offer import Offer
 from cortex.protocol.toolcalls.steps import Note
 
@@ -52,10 +52,10 @@ class MarkedParser:
     ) -> None:
         self.malformed: str | None = None
         self._family = family
-        self._calls = Calls(offer, call_id)
+        self._calls = Calls(offer, call_id, family.shape_id)
         self._tools = bool(offer.names)
         self._live = family.in_text if self._tools else family.in_text_without_tools
-        self._think_end = family.thinking[0][1] if family.thinking else ""
+        self._think_end = family.after_thinking[family.thinking[0][0]] if family.thinking else ()
         reasoning_open = reasoning_open and bool(family.thinking)
         self._state = State.REASONING if reasoning_open else State.TEXT
         self._held = ""
@@ -65,6 +65,8 @@ class MarkedParser:
         self._fresh = True
         """Whether a call without a marker may begin: nothing but reasoning and calls has been said."""
         self._fenced = False
+        self._answering = False
+        """Whether the tag that opens an answer has been dropped."""
         self._home = State.TEXT
         """Where the call under way began, TEXT or REASONING."""
 
@@ -124,6 +126,9 @@ class MarkedParser:
         if self._lead is not None:
             self._lead.append(text[position:start])
         if self._fresh and self._tools and (form := self._bare(text, start)) is not None:
+            if could_be(self._family.openers, text, start):
+                self._held = text[start:]
+                return len(text)
             self._fresh = False
             self._begin(form, State.TEXT, self._take_lead())
             return start
@@ -141,28 +146,36 @@ class MarkedParser:
         elif marker == FENCE:
             self._fenced = not self._fenced
             self._say(self._led(marker), out)
-        elif (closer := self._family.after_thinking.get(marker)) is not None:
-            self._lead = None
-            self._think_end = closer
-            self._enter(State.REASONING, trim=WHITESPACE)
         elif (form := self._family.by_opener.get(marker)) is not None:
             self._begin(form, State.TEXT, [*self._take_lead(), marker], marker)
-        elif marker in self._family.noise:
-            self._trim = NEWLINES
-        elif marker in self._family.stray:
-            self._stray(marker, out)
-        else:
+        elif marker in self._family.wrappers:
             self._lead = [*self._take_lead(), marker]
             self._enter(State.WRAPPED)
+        else:
+            self._around(marker, out)
         return end
 
-    def _stray(self, closer: str, out: list[Piece]) -> None:
-        """A closer of reasoning that is not open: a slip at the reply's beginning, else text about one."""
-        if self._fresh:
-            self._lead = None
+    def _around(self, marker: str, out: list[Piece]) -> None:
+        """A marker that is none of a call's, and is text itself where it does not count."""
+        family = self._family
+        if (closers := family.after_thinking.get(marker)) is not None:
+            counts = self._fresh or marker not in family.only_first
+        elif family.answer is not None and marker in family.answer_tags:
+            opens = marker == family.answer[0]
+            counts = self._fresh if opens else self._answering
+            self._answering = opens if counts else self._answering
+        else:
+            # A closer of reasoning that is not open is a slip at the reply's beginning, else text about one.
+            counts = self._fresh if marker in family.stray else marker in family.noise
+        if not counts:
+            self._say(self._led(marker), out)
+            return
+        self._lead = None
+        if closers is None:
             self._trim = NEWLINES
         else:
-            self._say(self._led(closer), out)
+            self._think_end = closers
+            self._enter(State.REASONING, trim=WHITESPACE)
 
     def _in_thought(self, text: str, position: int, out: list[Piece]) -> int:
         start = past(text, position, self._trim)
@@ -177,7 +190,7 @@ class MarkedParser:
             self._trim = ""
         if form is not None:
             self._begin(form, State.REASONING, [marker], marker)
-        elif marker == self._think_end:
+        elif marker in self._think_end:
             self._fenced = False
             self._enter(State.TEXT, trim=NEWLINES)
         elif marker == FENCE:
@@ -204,6 +217,8 @@ class MarkedParser:
         return start
 
     def _bare(self, text: str, start: int) -> Form | None:
+        if text.startswith(self._family.openers, start):
+            return None
         first = text[start : start + 1]
         fitting = (
             form for char, form in self._family.bare if char == first or (not char and first.isidentifier())
@@ -235,7 +250,8 @@ class MarkedParser:
         self._enter(State.CALL)
 
     def _in_call(self, text: str, position: int, out: list[Piece]) -> int:
-        limit, end_of_draft = None, ""
+        limit: Markers | None = None
+        end_of_draft: tuple[str, ...] = ()
         if self._home is State.REASONING:
             end_of_draft = self._think_end
             limit = self._family.in_draft[end_of_draft, self._calls.call.form]
@@ -253,7 +269,9 @@ class MarkedParser:
                 self._held = text[end:]
                 return len(text)
             case Outcome.DONE:
-                self._enter(self._home, trim=WHITESPACE if self._calls.call.closed else "")
+                call = self._calls.call
+                self._enter(self._home, trim=WHITESPACE if call.closers else "")
+                self._fenced |= call.form.fenced and FENCE not in call.closers
             case _ if self._calls.call.body.status is Status.OPEN:
                 self._enter(State.CALL)
         return end
@@ -266,7 +284,14 @@ class MarkedParser:
                 self._enter(State.CLOSING)
             case Outcome.REFUSED:
                 self._enter(self._home)
-                self._say(self._calls.refused, out)
+                self._refused(out)
             case Outcome.BROKEN:
                 self.malformed = self._calls.refused
                 self._enter(State.BROKEN)
+
+    def _refused(self, out: list[Piece]) -> None:
+        """The text of what was no call, and whether a fence in it is open now."""
+        refused, self._calls.refused = self._calls.refused, ""
+        self._say(refused, out)
+        if FENCE in self._calls.call.form.closes and refused.count(FENCE) % 2:
+            self._fenced = not self._fenced

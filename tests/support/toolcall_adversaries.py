@@ -45,7 +45,7 @@ def adversaries(family: str) -> tuple[tuple[str, str], ...]:
     whole = [vector.text + "\n" for vector in vectors_of(family) if len(vector.text) < 200]
     thinking = row.thinking if row else ()
     units += [*chain(*([a + b, f"{a}{b}\n"] for a in markers for b in markers if a != b))][:60]
-    units += whole[:40]
+    units = [unit for unit in (*units, *whole[:40]) if unit]
     found = [("", unit) for unit in units]
     found += [(opener, unit) for opener, _ in thinking for unit in (*markers, *whole[:10])]
     found += [(begun, filler) for begun in bodies_begun(family) for filler in FILLERS]

@@ -92,7 +92,8 @@ def markers_of(family: str) -> tuple[str, ...]:
     row = FAMILIES[family]
     forms = [*row.forms, *(form for _, form in row.bare)]
     found = [marker for form in forms for marker in (*form.opens, *form.closes, *form.separators)]
-    found += [*row.wrappers, *row.noise, *(marker for pair in row.thinking for marker in pair)]
+    pairs = (*row.thinking, *row.sentences, *([row.answer] if row.answer else []))
+    found += [*row.wrappers, *row.noise, *itertools.chain(*pairs)]
     return tuple(dict.fromkeys(filter(None, found)))  # calls need nothing between them, in some
 
 
@@ -253,7 +254,10 @@ def _bare(family: str, text: str) -> str:
     row = FAMILIES.get(family)
     if row is None:  # its messages' headers are dropped too
         return ""
-    dropped = ["".join(m.split()) for m in (*row.noise, *itertools.chain(*row.thinking))]
+    dropped = [
+        "".join(m.split())
+        for m in (*row.noise, *itertools.chain(*row.thinking, *row.sentences), *(row.answer or ()))
+    ]
     text = re.sub(r"[ \t\r\n]", "", text)
     while dropped and any(marker in text for marker in dropped):
         text = re.sub("|".join(map(re.escape, dropped)), "", text)

@@ -6,12 +6,19 @@ from dataclasses import dataclass
 
 from cortex.protocol.toolcalls.family import Family, Form
 from cortex.protocol.toolcalls.harmony import MARKERS, HarmonyParser
+from cortex.protocol.toolcalls.json_families import BARE, JSON_FAMILIES, TOOLS_BLOCK
 from cortex.protocol.toolcalls.pythonic_families import PYTHON_FAMILIES
 from cortex.protocol.toolcalls.tagged_families import QWEN, TAGGED, json_or_qwen
 
-HERMES = Family("hermes", (Form(json_or_qwen, ("<tool_call>",), ("</tool_call>", *QWEN.closes)),))
+HERMES = Family(
+    "hermes",
+    (Form(json_or_qwen, ("<tool_call>",), ("</tool_call>", *QWEN.closes)), TOOLS_BLOCK),
+    BARE,
+)
 
-FAMILIES: dict[str, Family] = {family.name: family for family in (HERMES, *TAGGED, *PYTHON_FAMILIES)}
+FAMILIES: dict[str, Family] = {
+    family.name: family for family in (HERMES, *JSON_FAMILIES, *TAGGED, *PYTHON_FAMILIES)
+}
 
 
 @dataclass(frozen=True)

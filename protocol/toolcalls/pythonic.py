@@ -108,8 +108,11 @@ class PythonString:
 class PythonCall:
     """One call; see `bodies.Body`."""
 
-    def __init__(self, offer: Offer, *, marked: bool = True, alone: bool = False) -> None:
-        """Not `marked`: only the exact name of a tool begins one. `alone`: on its line nothing may follow it."""
+    def __init__(self, offer: Offer, *, marked: bool = True, alone: bool = False, method: str = "") -> None:
+        """Not `marked`: only the exact name of a tool begins one. `alone`: on its line nothing may follow it.
+
+        `method` may stand behind the name, as that of what is called.
+        """
         self.status = Status.OPEN
         self.name: str | None = None
         self.begun = False
@@ -117,6 +120,7 @@ class PythonCall:
         self._offer = offer
         self._marked = marked
         self._alone = alone
+        self._method = method
         self._written = ""
         self._size = 0
         self._closers: list[str] = []
@@ -203,6 +207,8 @@ class PythonCall:
 
     def _named(self) -> bool:
         written = self._written
+        if self._method and written not in self._offer.names:
+            written = written.removesuffix(self._method)
         self.name = self._offer.resolve(written) if self._marked or written in self._offer.names else None
         self.begun = self.name is not None or (self._marked and bool(written))
         if self.name is not None and self.name != written:
@@ -327,6 +333,8 @@ class PythonCall:
         return self._refuse(position)
 
 
-def python_call(*, marked: bool = True, alone: bool = False) -> Callable[[Offer], PythonCall]:
+def python_call(
+    *, marked: bool = True, alone: bool = False, method: str = ""
+) -> Callable[[Offer], PythonCall]:
     """A maker of calls of one kind, for a family's table."""
-    return lambda offer: PythonCall(offer, marked=marked, alone=alone)
+    return lambda offer: PythonCall(offer, marked=marked, alone=alone, method=method)

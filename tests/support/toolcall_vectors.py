@@ -13,7 +13,7 @@ from cortex.protocol.deltas import Piece, ReasoningPiece, TextPiece, ToolArgumen
 from cortex.protocol.request import ToolSpec
 from cortex.protocol.toolcalls import parser_for
 from cortex.protocol.toolcalls.base import merged
-from cortex.protocol.toolcalls.steps import Repair
+from cortex.protocol.toolcalls.steps import ALL, Repair, Step
 
 
 def tool(name: str, properties: dict[str, Any], *required: str) -> ToolSpec:
@@ -84,6 +84,7 @@ class Vector:
     reasoning_open: bool = False
     cut: bool = False
     tools: tuple[ToolSpec, ...] = TOOLS
+    steps: frozenset[Step] = ALL
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,13 @@ class Meaning:
 
 def meaning(vector: Vector, chunks: Iterable[str]) -> Meaning:
     """What a vector's parser makes of these chunks."""
-    parser = parser_for(vector.family, vector.tools, reasoning_open=vector.reasoning_open, call_id=call_id)
+    parser = parser_for(
+        vector.family,
+        vector.tools,
+        reasoning_open=vector.reasoning_open,
+        call_id=call_id,
+        steps=vector.steps,
+    )
     pieces = [piece for chunk in chunks for piece in parser.push(chunk)]
     pieces += parser.finish(cut=vector.cut)
     steps = [note.step.value if isinstance(note, Repair) else "malformed" for note in parser.notes]

@@ -26,6 +26,7 @@ from cortex.broker.fleet import Edge, Neuron
 from cortex.broker.neuronside import NeuronSide
 from cortex.broker.operations import Operations
 from cortex.broker.placement import refusal
+from cortex.broker.reasons import Reasons
 from cortex.broker.requests import Requests
 from cortex.broker.restoring import Restoring
 from cortex.broker.serving import Serving
@@ -58,7 +59,8 @@ class Broker:
     ) -> None:
         self.state = State(name, now, policy or Policy(), epoch)
         self.serving = Serving(self.state)
-        self.edgeside = EdgeSide(self.state, self.serving)
+        self.reasons = Reasons(self.state, self.serving)
+        self.edgeside = EdgeSide(self.state, self.serving, self.reasons)
         self.restoring = Restoring(self.state, self.serving)
         self.neuronside = NeuronSide(self.state, self.serving, self.edgeside, self.restoring)
         self.operations = Operations(self.state, self.serving, self.restoring)
@@ -225,6 +227,7 @@ class Broker:
         self.restoring.restart_worn(now)
         self.restoring.put_back(now)
         self._give_up_abandoned(now)
+        self.reasons.refresh(now)
         self.operations.advance(now)
         state.view.usage.prune(now)
         state.blobs.expire(now)

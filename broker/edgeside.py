@@ -12,6 +12,7 @@ from cortex.broker.events import FromEdge, ToEdge
 from cortex.broker.fleet import Edge
 from cortex.broker.lifecycle import State as Stage
 from cortex.broker.listing import Listing
+from cortex.broker.reasons import Reasons
 from cortex.broker.requests import Request
 from cortex.broker.serving import Serving
 from cortex.broker.state import State
@@ -26,10 +27,11 @@ CROWDED = Fault(code=Code.OVERLOADED, message="Too many requests are waiting; tr
 class EdgeSide:
     """One handler per kind of message; a kind that does not belong here is counted and dropped."""
 
-    def __init__(self, state: State, serving: Serving) -> None:
+    def __init__(self, state: State, serving: Serving, reasons: Reasons) -> None:
         self._state = state
         self._serving = serving
         self._requests = state.requests
+        self._reasons = reasons
         self._listing = Listing()
         self._counting = Counting(state)
         self._handlers: dict[type[Struct], Callable[[Edge, Any, FromEdge, float], None]] = {
@@ -125,6 +127,7 @@ class EdgeSide:
         if len(requests.waiting) > state.view.policy.max_waiting:
             requests.refuse(request, CROWDED, now)
         elif not request.is_told:
+            self._reasons.begin(message.model, now)
             requests.answer(request)
 
     def _too_many(self) -> Fault:

@@ -78,6 +78,8 @@ class Requests:
         self.of_principal: Counter[str] = Counter()
         self.loading: dict[str, tuple[str, int]] = {}
         """Where each model that somebody waits for is loading, and how far: what its waiters are told."""
+        self.reasons: dict[str, str] = {}
+        """Why those wait who wait for a model that is not being loaded."""
         self.submitted = 0
         self.ended: Counter[str] = Counter()
         self._ended_keys: dict[Key, None] = {}
@@ -249,7 +251,8 @@ class Requests:
         elif request.state is not State.CANCELLING:
             waits = request.state is State.WAITING
             position = self.waiting.position(request.model, request.key) if waits else 0
-            self._tell(request, m.Queued(request=name, attempt=attempt, position=position))
+            reason = self.reasons.get(request.model, "") if waits else ""
+            self._tell(request, m.Queued(request=name, attempt=attempt, position=position, reason=reason))
 
     def _settle(self, request: Request, terminal: m.Finished | m.Failed | m.Refused | None) -> None:
         """Charge what it really took. What was not run is not charged."""

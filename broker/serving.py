@@ -90,7 +90,7 @@ class Serving:
             self._tell_loading(model, choice.node, choice.percent, now)
             return
         if self._requests.loading.pop(model, None) is not None:
-            self._tell(model)
+            self.tell(model)
         if isinstance(choice, Wait) and choice.is_busy:
             waited = waiting.waited(model, now)
             plan = another_replica(self._view, model, waiting.count(model), waited, now)
@@ -134,9 +134,10 @@ class Serving:
         told = self._requests.loading.get(model)
         if told is not None and told != (node, percent) and self._view.has_waiters(model):
             self._requests.loading[model] = (node, percent)
-            self._tell(model)
+            self.tell(model)
 
-    def _tell(self, model: str) -> None:
+    def tell(self, model: str) -> None:
+        """Everybody who waits for a model learns where it stands."""
         for key in self._requests.waiting.keys(model):
             request = self._requests.live[key]
             request.is_told = model in self._requests.loading

@@ -1,6 +1,6 @@
 """What a client is told while it waits: comments in a stream of events, which every client skips and people can read.
 
-`: queued, 3 ahead`, `: loading MODEL on NODE 43 %`. Once a second at most. It knows no clock.
+`: queued, 3 ahead: every replica is busy`, `: loading MODEL on NODE 43 %`. Once a second at most. It knows no clock.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ class Waiting:
             place = f" on {item.node}" if item.node else ""
             self._state = f"loading {self._model}{place} {item.percent} %"
         else:
-            self._state = f"queued, {item.position} ahead"
+            why = f": {item.reason}" if item.reason else ""
+            self._state = f"queued, {item.position} ahead{why}"
         return self._say(now)
 
     def serve(self) -> None:

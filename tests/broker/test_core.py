@@ -324,7 +324,9 @@ def test_a_query_is_answered_with_where_it_stands(bench: Bench) -> None:
     bench.submit("r2")
     bench.submit("r3")
     assert to_edge(bench.query("r1")) == [m.Queued(request="r1", attempt=1)]
-    assert to_edge(bench.query("r3")) == [m.Queued(request="r3", attempt=1, position=1)]
+    assert to_edge(bench.query("r3")) == [
+        m.Queued(request="r3", attempt=1, position=1, reason="every replica is busy")
+    ]
     bench.accept("r1")
     assert to_edge(bench.query("r1")) == [m.Accepted(request="r1", attempt=1)]
     bench.cancel("r1")

@@ -16,6 +16,8 @@ def test_it_says_what_is_going_on() -> None:
     """A comment each, in words."""
     waiting = Waiting("org/big")
     assert waiting.hear(queued(3), 1.0) == b": queued, 3 ahead\n\n"
+    why = Queued(request="r", attempt=1, reason="every replica is busy")
+    assert Waiting("m").hear(why, 1.0) == b": queued, 0 ahead: every replica is busy\n\n"
     assert waiting.hear(loading(43), 2.0) == b": loading org/big on beast 43 %\n\n"
     assert waiting.hear(loading(43, node=""), 3.0) == b": loading org/big 43 %\n\n"
 

@@ -167,6 +167,7 @@ class Broker:
 
     def use_catalogue(self, catalogue: Catalogue, now: float) -> None:
         """From now on these profiles hold: for the next decision, never for what runs."""
+        self.state.outdated = None
         self.state.catalogue, self.state.catalogue_digest = catalogue, catalogue.digest()
         self.state.view.use_catalogue(catalogue)
         self.edgeside.fleet_changed()
@@ -182,6 +183,8 @@ class Broker:
 
     def keep_catalogue(self, problem: str, now: float) -> None:
         """The file is wrong: what was read before stays, and operators are told."""
+        since = now if self.state.outdated is None else self.state.outdated[1]
+        self.state.outdated = (problem, since)
         self.state.decisions.note(now, "catalogue refused", "models.toml", problem)
 
     def _take(self) -> list[Effect]:

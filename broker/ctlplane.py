@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from cortex.broker import control
 from cortex.broker.core import Broker
@@ -27,8 +28,12 @@ from cortex.protocol.messages import (
     Events,
     EventsSince,
     Explain,
+    Explanation,
+    Models,
     ModelsQuery,
     Operation,
+    Outdated,
+    Status,
     StatusQuery,
     Wait,
 )
@@ -36,6 +41,7 @@ from cortex.protocol.messages import (
 log = logging.getLogger("cortex.broker")
 
 Reply = Callable[[Struct], None]
+NOTED = (Status, Models, Explanation, Operation)
 PENDING = 256
 """Long polls held at once; one more is answered as if its patience were over."""
 REMEMBERED = 1024
@@ -85,7 +91,7 @@ class CtlPlane:
 
     def take(self, message: Struct, reply: Reply, now: float, *, may_forward: bool = True) -> None:
         """Answer, or hold the question, or pass it on."""
-        core = self._core
+        core, reply = self._core, self._noting(reply)
         match message:
             case StatusQuery():
                 reply(control.status(core, now, self._expected))
@@ -107,6 +113,18 @@ class CtlPlane:
             case _:
                 text = f"This broker does not know the command {type(message).__name__}."
                 reply(CommandFailed(fault=Fault(code=Code.UNSUPPORTED_MESSAGE, message=text)))
+
+    def _noting(self, reply: Reply) -> Reply:
+        """Answers that rest on models.toml say so while the file is another one than what holds."""
+
+        def answer(message: Struct) -> None:
+            if self._core.state.outdated is not None and isinstance(message, NOTED):
+                problem, since = self._core.state.outdated
+                outdated = Outdated(since_ms=int(1000 * (since + self._wall_offset)), problem=problem)
+                message = replace(message, outdated=message.outdated or outdated)
+            reply(message)
+
+        return answer
 
     def take_from_peer(self, message: Struct, reply: Reply, now: float) -> None:
         """What another broker passed on is answered here, whoever is believed to own it."""
@@ -132,9 +150,8 @@ class CtlPlane:
         problem = self._settings.reload(now)
         if problem is None:
             count = len(self._core.state.catalogue.models)
-            return Operation(
-                command=message.command, state="done", percent=100, detail=f"{count} profiles in force"
-            )
+            detail = f"{count} profile{'s' * (count != 1)} in force"
+            return Operation(command=message.command, state="done", percent=100, detail=detail)
         fault = Fault(code=Code.INVALID_REQUEST, message=problem)
         return Operation(command=message.command, state="failed", detail=problem, fault=fault)
 

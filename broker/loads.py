@@ -182,7 +182,9 @@ class Loads:
                 self._decisions.note(now, "evict", f"{victim} on {part.neuron.name}", placement.why)
         if plan.model:
             names = ", ".join(part.neuron.name for part in plan.parts if part.loads)
-            self._decisions.note(now, "load", f"{plan.model} on {names}", placement.why)
+            held = plan.leader.models.get(plan.model)
+            word = "wake" if held is not None and held.state == "asleep" else "load"
+            self._decisions.note(now, word, f"{plan.model} on {names}", placement.why)
 
     def underway(self, model: str) -> Underway | None:
         """The load of this model that was ordered here."""

@@ -118,6 +118,10 @@ class NeuronSide:
         self._view.hold(neuron, message.models, now)
         for name in before.keys() - {name for name in neuron.models if neuron.is_hot(name)}:
             self._state.prefixes.forget(name, neuron.route)
+        for name in before.keys() & neuron.models.keys():
+            if neuron.models[name].state == "asleep" and before[name].state in ("hot", "draining"):
+                why = "its weights stay in the host's memory"
+                self._state.decisions.note(now, "sleep", f"{name} on {neuron.name}", why)
         ended = self._loads.announced(neuron, now)
         for outcome in ended:
             self._serving.ended(outcome, now)

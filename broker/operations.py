@@ -187,7 +187,7 @@ class Operations:
         model, node = order.command.model, order.command.node
         there = self._holders(model, node)
         if not there:
-            self._done(order, f"{model} is not loaded")
+            self._done(order, "it was not loaded")
             return
         pinned = [n.name for n in there if n.models[model].pinned or self._view.profile(model).pinned]
         if pinned:

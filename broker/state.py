@@ -25,6 +25,8 @@ class State:
         self.started = now
         self.effects: list[Effect] = []
         self.view = View(policy=policy)
+        self.outdated: tuple[str, float] | None = None
+        """What is wrong with models.toml as it is now, and since when."""
         self.edges: dict[bytes, Edge] = {}
         self.requests = Requests(self.effects)
         self.decisions = Decisions()

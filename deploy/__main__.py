@@ -134,7 +134,7 @@ def status(options: argparse.Namespace) -> int:
     """The same as cortex-ctl status."""
     given = ["--endpoint", options.endpoint] if options.endpoint else []
     given += ["--data", str(options.data)] if options.data is not None else []
-    return ctl.main(["status", *given, *(["--json"] if options.json else [])])
+    return ctl.main(["status", *given, *(["--json"] if options.json else [])], program="cortex")
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {

@@ -54,9 +54,10 @@ def dispatch(options: argparse.Namespace, client: Client, output: Output) -> Non
             commands.perform(client, output, command, wait=wait, timeout_s=options.timeout)
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: list[str] | None = None, *, program: str = "cortex-ctl") -> int:
+    """`program` is what complaints begin with."""
     options = parser().parse_args(arguments)
-    output = Output(as_json=options.json)
+    output = Output(as_json=options.json, program=program)
     try:
         if options.command == "keys":  # a file: no broker is needed
             keys.run(options, output)

@@ -70,6 +70,8 @@ def perform(
             raise FailedError(_still(command, what)) from None
     if output.as_json:
         output.json(operation)
+    if command.verb != "reload":  # which says the same itself
+        output.note(operation.outdated)
     if operation.state == "failed":
         raise FailedError(f"{command.verb} {what}: {_reason(operation.fault, operation.detail)}")
     if operation.state == "running":

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import sys
+from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, TextIO
 
@@ -14,6 +15,7 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from cortex.broker.ctl.render.words import clean
+from cortex.protocol.messages import Outdated
 
 ENDLESS = 100_000
 """Columns of what is no terminal: nothing is folded or cut there."""
@@ -23,11 +25,17 @@ class Output:
     """Standard output in one of its two languages. `live` tells whether lines may be drawn again."""
 
     def __init__(
-        self, *, as_json: bool, stream: TextIO | None = None, complaints: TextIO | None = None
+        self,
+        *,
+        as_json: bool,
+        stream: TextIO | None = None,
+        complaints: TextIO | None = None,
+        program: str = "cortex-ctl",
     ) -> None:
         self.stream = sys.stdout if stream is None else stream
         self.complaints = sys.stderr if complaints is None else complaints
         self.as_json = as_json
+        self.program = program
         self.terminal = self.stream.isatty() and not as_json
         self.live = self.terminal and os.environ.get("TERM", "") not in {"", "dumb", "unknown"}
         for each in (self.stream, self.complaints):
@@ -74,9 +82,17 @@ class Output:
         if not self.as_json:
             self.text(Text(clean(text), no_wrap=True, overflow="ignore"))
 
+    def note(self, outdated: Outdated | None) -> None:
+        """One line on standard error while models.toml is wrong."""
+        if outdated is not None:
+            since = f"{datetime.fromtimestamp(outdated.since_ms / 1000, UTC).astimezone():%Y-%m-%d %H:%M:%S}"
+            self.complain(
+                f"what models.toml said before holds, for it is wrong since {since}: {outdated.problem}"
+            )
+
     def complain(self, text: str) -> None:
         """One line on standard error."""
-        self.complaints.write(f"cortex-ctl: {clean(text)}\n")
+        self.complaints.write(f"{self.program}: {clean(text)}\n")
         self.complaints.flush()
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from cortex.broker.ctl.client import Client
+from cortex.broker.ctl.commands import FailedError
 from cortex.broker.ctl.output import Output
 from cortex.broker.ctl.render.events import EventLines
 from cortex.broker.ctl.render.explanation import explanation
 from cortex.broker.ctl.render.models import models
 from cortex.broker.ctl.render.neurons import neurons
 from cortex.broker.ctl.render.status import status
+from cortex.protocol.faults import Code
 from cortex.protocol.messages import (
     ConfigQuery,
     ConfigReport,
@@ -27,6 +29,7 @@ from cortex.protocol.messages import (
 def show_status(client: Client, output: Output) -> None:
     report = client.ask(StatusQuery(), Status)
     output.show(report, status(report))
+    output.note(report.outdated)
 
 
 def show_neurons(client: Client, output: Output) -> None:
@@ -37,11 +40,17 @@ def show_neurons(client: Client, output: Output) -> None:
 def show_models(client: Client, output: Output) -> None:
     report = client.ask(ModelsQuery(), Models)
     output.show(report, models(report))
+    output.note(report.outdated)
 
 
 def show_explanation(client: Client, output: Output, model: str) -> None:
     report = client.ask(Explain(model=model), Explanation)
-    output.show(report, explanation(report, model))
+    is_unknown = report.fault is not None and report.fault.code is Code.MODEL_NOT_FOUND
+    if output.as_json or not is_unknown:
+        output.show(report, explanation(report, model))
+    output.note(report.outdated)
+    if is_unknown:
+        raise FailedError(f"there is no model {model!r}; cortex-ctl models lists those that there are")
 
 
 def show_config(client: Client, output: Output) -> None:

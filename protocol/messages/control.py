@@ -11,6 +11,13 @@ from cortex.protocol.messages.serving import CatalogueEntry, Names
 from cortex.protocol.values import Device, Model, Ms
 
 
+class Outdated(Struct, frozen=True, kw_only=True):
+    """models.toml is wrong since then: what it said before holds."""
+
+    since_ms: int
+    problem: str
+
+
 class StatusQuery(Struct, frozen=True, kw_only=True):
     """Describe the fleet."""
 
@@ -54,6 +61,7 @@ class Status(Struct, frozen=True, kw_only=True, omit_defaults=True):
     served: int
     dropped: dict[str, int] = {}
     brokers: tuple[BrokerStatus, ...] = ()
+    outdated: Outdated | None = None
 
 
 class ModelsQuery(Struct, frozen=True, kw_only=True):
@@ -81,6 +89,7 @@ class ModelStatus(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Models(Struct, frozen=True, kw_only=True, omit_defaults=True):
     models: tuple[ModelStatus, ...]
     names: Names = Names()
+    outdated: Outdated | None = None
 
 
 class Explain(Struct, frozen=True, kw_only=True):
@@ -111,6 +120,7 @@ class Explanation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     waiting: int = 0
     options: tuple[Option, ...] = ()
     fault: Fault | None = None
+    outdated: Outdated | None = None
 
 
 class ConfigQuery(Struct, frozen=True, kw_only=True):
@@ -152,6 +162,7 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     percent: int = 0
     detail: str = ""
     fault: Fault | None = None
+    outdated: Outdated | None = None
 
 
 class EventsSince(Struct, frozen=True, kw_only=True):

@@ -250,3 +250,18 @@ def test_an_owner_that_cannot_be_reached_is_stood_in_for(desk: Desk) -> None:
     assert desk.ask(m.Explain(model=model)).model == model
     assert desk.ask(m.Command(command="c", verb="load", model=model)).state == "running"
     assert desk.ask(m.Wait(command="c")) is None
+
+
+def test_while_models_toml_is_wrong_every_answer_that_rests_on_it_says_so(desk: Desk) -> None:
+    """Since when and where; of a second mistake the first moment counts, and a good file ends it."""
+    core = desk.fleet.broker
+    assert desk.ask(m.ModelsQuery()).outdated is None
+    core.keep_catalogue("models.toml:3: models[0].idd: unknown key", desk.fleet.now)
+    first = desk.ask(m.ModelsQuery()).outdated
+    desk.fleet.now += 5.0
+    core.keep_catalogue("models.toml:4: models[0].x: unknown key", desk.fleet.now)
+    for question in (m.StatusQuery(), m.Explain(model="m"), m.Command(command="l", verb="load", model="m")):
+        told = desk.ask(question).outdated
+        assert told == m.Outdated(since_ms=first.since_ms, problem="models.toml:4: models[0].x: unknown key")
+    core.reload(core.state.catalogue, desk.fleet.now)
+    assert desk.ask(m.StatusQuery()).outdated is None

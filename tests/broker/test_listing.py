@@ -165,3 +165,14 @@ def test_what_a_device_loads_by_itself_can_be_served_once_it_is_hot() -> None:
     fleet.ask("m")
     fleet.accept(card)
     assert (entry(fleet, "m").state, entry(fleet, "m").servable) == ("loading", True)
+
+
+def test_who_goes_to_sleep_and_who_wakes_is_told_so() -> None:
+    """Neither is read from disk or lost: that is no eviction for good, and no load."""
+    fleet = Fleet(profile("m", 1000))
+    card = fleet.card("a", m=1000)
+    fleet.become(card, "m", "asleep")
+    fleet.ask("m")
+    told = [(one.what, one.subject) for one in fleet.broker.state.decisions.since(0)]
+    assert ("sleep", "m on a/sim-0") in told
+    assert ("wake", "m on a/sim-0") in told

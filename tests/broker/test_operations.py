@@ -117,7 +117,7 @@ def test_an_unload_waits_for_what_runs() -> None:
     fleet.accept(card)
     fleet.live(1.0)
     assert fleet.operation("c").state == "done"
-    assert fleet.order("unload", "m", command="again").detail == "m is not loaded"
+    assert fleet.order("unload", "m", command="again").detail == "it was not loaded"
 
 
 @pytest.mark.parametrize("where", ["profile", "device"])

@@ -23,6 +23,7 @@ from cortex.protocol.messages import (
     Names,
     NeuronStatus,
     Option,
+    Outdated,
 )
 from cortex.protocol.request import (
     Chat,
@@ -37,7 +38,18 @@ from cortex.protocol.request import (
     model_of,
 )
 
-PARTS = {BrokerStatus, CatalogueEntry, Cost, Decision, LoadSpec, ModelStatus, Names, NeuronStatus, Option}
+PARTS = {
+    BrokerStatus,
+    CatalogueEntry,
+    Cost,
+    Decision,
+    LoadSpec,
+    ModelStatus,
+    Names,
+    NeuronStatus,
+    Option,
+    Outdated,
+}
 """Structs that are only ever a part of a message."""
 
 

@@ -25,7 +25,7 @@ class EventLines:
 
     def lines(self, decisions: tuple[Decision, ...]) -> list[Text]:
         for decision in decisions:
-            self._what = max(self._what, min(20, len(clean(decision.what))))
+            self._what = max(self._what, min(24, len(clean(decision.what))))
             self._subject = max(self._subject, min(48, len(clean(decision.subject))))
         return [self._line(decision) for decision in decisions]
 

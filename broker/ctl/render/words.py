@@ -73,7 +73,10 @@ def size(number: int) -> str:
 
 def share(used: int, whole: int) -> str:
     """Bytes of bytes, in one unit."""
-    return f"{used / GIB:.1f}/{whole / GIB:.1f} GiB" if whole else size(used)
+    if not whole:
+        return size(used)
+    unit, digits, name = (GIB, 1, "GiB") if whole >= GIB else (MIB, 0, "MiB")
+    return f"{used / unit:.{digits}f}/{whole / unit:.{digits}f} {name}"
 
 
 def count(number: int, noun: str) -> str:

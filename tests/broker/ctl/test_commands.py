@@ -139,6 +139,7 @@ def test_json_is_the_last_operation_with_every_field() -> None:
         "percent": 100,
         "detail": "",
         "fault": None,
+        "outdated": None,
     }
 
 

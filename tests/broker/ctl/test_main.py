@@ -23,8 +23,10 @@ from cortex.protocol.messages import (
     Events,
     EventsSince,
     Explain,
+    Explanation,
     ModelsQuery,
     Operation,
+    Outdated,
     Resume,
     StatusQuery,
     Wait,
@@ -241,3 +243,21 @@ def test_mistakes_in_the_arguments_exit_with_2(
         main(words)
     assert caught.value.code == 2
     assert hint in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flags", [(), ("--json",)])
+def test_a_model_that_nobody_knows_is_an_error_and_a_wrong_models_toml_is_told(
+    endpoint: str, run: Run, flags: tuple[str, ...]
+) -> None:
+    """Exit code 1, with a line that says why the new model is not there; JSON stays one object."""
+    fault = Fault(code=Code.MODEL_NOT_FOUND, message="The model 'nope' does not exist here.", param="model")
+    outdated = Outdated(since_ms=0, problem="models.toml:3: models[0].idd: unknown key")
+    answer = Explanation(model="nope", verdict="refuse", reason=fault.message, fault=fault, outdated=outdated)
+    with ScriptedBroker(endpoint, {Explain: answer}):
+        code, out, err = run("explain", "nope", *flags)
+    assert code == 1
+    lines = err.splitlines()
+    assert lines[0].startswith("cortex-ctl: what models.toml said before holds, for it is wrong since ")
+    assert lines[0].endswith(": models.toml:3: models[0].idd: unknown key")
+    assert lines[1] == "cortex-ctl: there is no model 'nope'; cortex-ctl models lists those that there are"
+    assert json.loads(out)["fault"]["code"] == "model_not_found" if flags else not out

@@ -37,6 +37,15 @@ DEFAULTS = (
     "max_tokens",
 )
 """What a profile may say about sampling; the rest is each request's own."""
+RANGES = {
+    "temperature": (0, 2),
+    "top_p": (0, 1),
+    "min_p": (0, 1),
+    "frequency_penalty": (-2, 2),
+    "presence_penalty": (-2, 2),
+    "repetition_penalty": (0, 10),
+}
+"""What a client may ask for; a profile may not give every silent request more."""
 LONGEST_NAME = 128
 
 _DEVICE = re.compile(r"(?P<host>[^/\s]+)/(?:cpu|cuda|sim)-\d+")
@@ -52,6 +61,11 @@ def check_shape(document: Document) -> None:
     if isinstance(models, dict):
         raise document.error(("models",), "is one table; write [[models]] with two brackets for each model")
     for index, model in enumerate(models if isinstance(models, list) else ()):
+        for key in ("context", "output") if isinstance(model, dict) else ():
+            if key in model:
+                raise document.error(
+                    ("models", index, key), f"unknown key; did you mean limit = {{ {key} = {model[key]} }}?"
+                )
         sampling = model.get("sampling") if isinstance(model, dict) else None
         for key in sampling if isinstance(sampling, dict) else ():
             if key in ("n", "seed", "stop", "min_tokens", "ignore_eos", "logprobs"):
@@ -119,6 +133,10 @@ def _wrong_with(profile: Profile) -> tuple[str, str] | None:
             "min_device_vram_mb",
             f"is {profile.min_device_vram_mb}, less than a device's share of vram_mb, {share}; leave it out, or raise it",
         )
+    for key, (low, high) in RANGES.items():
+        value = getattr(profile.sampling, key)
+        if value is not None and not low <= value <= high:
+            return f"sampling.{key}", f"is {value:g}; requests take {low:g} to {high:g}"
     if profile.pinned and profile.ttl:
         return "ttl", "unloads a model that is pinned to stay; leave out ttl or pinned"
     if limit.context and limit.output > limit.context:

@@ -21,6 +21,7 @@ from cortex.edge.dialects.fields import (
     SEED_MASK,
     THINKING_OFF,
     check_name,
+    check_tool_name,
     json_object,
     stops,
     thinking_options,
@@ -88,7 +89,7 @@ def _tools(tools: list[Tool]) -> tuple[ToolSpec, ...]:
         at = f"tools[{index}]"
         if tool.name is None:
             raise invalid(f"{at}.name", "is required")
-        check_name(tool.name, f"{at}.name")
+        check_tool_name(tool.name, f"{at}.name")
         if tool.name in specs:
             raise invalid(f"{at}.name", "names a tool that was offered before; give each a name of its own")
         schema = json_object(tool.input_schema, f"{at}.input_schema")

@@ -22,6 +22,10 @@ ENVELOPE_DEPTH = 4
 """The outermost object, `tools`, the tool and its `function` lie around a schema."""
 
 B = TypeVar("B", bound=Struct)
+_SURROGATE = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])")
+SURROGATE = (
+    "half of a surrogate pair stands alone (\\ud800 to \\udfff); send both halves, or the character itself"
+)
 _PATH = re.compile(r"^(?P<message>.*) - at `(?:key in )?\$\.?(?P<path>.*)`$", re.DOTALL)
 _MISSING = re.compile(r"missing required field `(.+?)`")
 _TYPES = re.compile(r"Expected `(?P<expected>.+?)`, got `(?P<found>.+?)`")
@@ -69,7 +73,9 @@ def decode(data: bytes, decoder: msgspec.json.Decoder[B]) -> B:
         raise invalid(None, f"is not valid UTF-8 at byte {error.start}; encode it as UTF-8") from error
     except msgspec.DecodeError as error:
         reason = (
-            str(error)
+            SURROGATE
+            if _SURROGATE.search(data) and "truncated" in str(error)
+            else str(error)
             .removeprefix("JSON is malformed: ")
             .replace("Input data was truncated", "it ends too early")
         )

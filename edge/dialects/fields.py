@@ -28,6 +28,13 @@ def check_name(name: str, param: str) -> None:
         raise invalid(param, f"must have 1 to {MAX_NAME} characters")
 
 
+def check_tool_name(name: str, param: str) -> None:
+    """Refuse what models cannot write as a name; OpenAI takes letters, digits, `_` and `-` only, others dots and more."""
+    check_name(name, param)
+    if any(sign.isspace() or not sign.isprintable() for sign in name):
+        raise invalid(param, "must have no spaces and no control characters, such as get_weather")
+
+
 def json_object(raw: Raw, at: str) -> bytes:
     """The bytes of a JSON object that is passed on unread; an empty one where nothing was sent."""
     data = bytes(raw)

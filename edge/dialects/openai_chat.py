@@ -18,6 +18,7 @@ from cortex.edge.dialects.fields import (
     THINKING_OFF,
     biases,
     check_name,
+    check_tool_name,
     json_object,
     stops,
     thinking_options,
@@ -180,7 +181,7 @@ def _tools(tools: list[Tool]) -> tuple[ToolSpec, ...]:
         if tool.function is None:
             raise invalid(f"{at}.function", "is required")
         name = tool.function.name
-        check_name(name, f"{at}.function.name")
+        check_tool_name(name, f"{at}.function.name")
         if name in names:
             raise invalid(
                 f"{at}.function.name", "names a tool that was offered before; give each a name of its own"

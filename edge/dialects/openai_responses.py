@@ -19,6 +19,7 @@ from cortex.edge.dialects.fields import (
     SEED_MASK,
     THINKING_OFF,
     check_name,
+    check_tool_name,
     json_object,
     thinking_options,
     whole,
@@ -135,7 +136,7 @@ def _tools(tools: list[Raw]) -> tuple[ToolSpec, ...]:
         if decode_at(raw, _kinds, at).type not in (None, "function"):
             continue
         tool = decode_at(raw, _functions, at)
-        check_name(tool.name, f"{at}.name")
+        check_tool_name(tool.name, f"{at}.name")
         if tool.name in specs:
             raise invalid(f"{at}.name", "names a tool that was offered before; give each a name of its own")
         schema = json_object(tool.parameters, f"{at}.parameters")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 from pathlib import Path
 
 import pytest
@@ -368,3 +369,19 @@ def test_the_example_of_the_readme_is_a_models_toml() -> None:
     example = readme.split("```toml\n# models.toml")[1].split("```")[0]
     catalogue = read(f"#{example}", "README")
     assert [model.id for model in catalogue.models] == ["qwen3-32b", "qwen3-0.6b"]
+
+
+@pytest.mark.parametrize(
+    ("line", "wrong"),
+    [
+        ("context = 100", "models[0].context: unknown key; did you mean limit = { context = 100 }?"),
+        (
+            "sampling = { temperature = 9.0 }",
+            "models[0].sampling.temperature: is 9; requests take 0 to 2",
+        ),
+    ],
+)
+def test_what_no_request_may_have_is_no_default(line: str, wrong: str) -> None:
+    """And a limit that is written beside its table is shown its place."""
+    with pytest.raises(SettingsError, match=re.escape(wrong)):
+        read(f'[[models]]\nid = "m"\n{line}\n', "models.toml")

@@ -201,12 +201,22 @@ class Grammars:
             raise fault(Code.UNSUPPORTED, message, param=param)
         matcher = LLMatcher(tokens, grammar, log_level=0)
         if matcher.is_error():
-            why = matcher.get_error().partition("\n")[0].rstrip(".")
+            why = _reason(matcher.get_error())
             raise fault(Code.INVALID_REQUEST, f"{param} cannot be kept: {why}.", param=param)
         matcher.compute_bitmask()
         if matcher.is_stopped() and not matcher.is_accepting():
             raise fault(Code.INVALID_REQUEST, f"{param} cannot be kept: nothing satisfies it.", param=param)
         return matcher
+
+
+def _reason(error: str) -> str:
+    """The first line of a compiler's complaint; where that only announces the reason, its last line too."""
+    lines = [line.strip() for line in error.strip().splitlines() if line.strip()]
+    first = lines[0].rstrip(".") if lines else "it is not understood"
+    if first.endswith(":") and len(lines) > 1:
+        last = next((line for line in reversed(lines) if line.startswith("error:")), lines[-1])
+        return f"{first} {last.removeprefix('error:').strip()}".rstrip(".")
+    return first
 
 
 def _of_schema(schema: bytes, *, lenient: bool) -> str:

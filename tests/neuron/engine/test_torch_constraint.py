@@ -10,6 +10,7 @@ import pytest
 from driving import Drive, Heard
 
 from cortex.neuron.engine.torch import constraint
+from cortex.neuron.engine.torch.constraint import _reason
 from cortex.protocol.deltas import ToolArguments, ToolStart
 from cortex.protocol.faults import Code, FaultError
 from cortex.protocol.messages import Failed, Finished
@@ -265,3 +266,10 @@ def test_a_tokenizer_that_cannot_be_read_is_told(drive: Driving, monkeypatch: py
     assert isinstance(failed, Failed)
     assert (failed.fault.code, failed.fault.param) == (Code.UNSUPPORTED, "response_format")
     assert isinstance(driven.run(chat(sampling={"max_tokens": 3}), "free").terminal, Finished)
+
+
+def test_a_complaint_that_only_announces_its_reason_is_told_with_it() -> None:
+    """Of a parser's drawing the reason is taken; of one line that line."""
+    drawn = "regex parse error:\n    (\n    ^\nerror: unclosed group"
+    assert _reason(drawn) == "regex parse error: unclosed group"
+    assert _reason('Unimplemented keys: ["not"].\nmore') == 'Unimplemented keys: ["not"]'

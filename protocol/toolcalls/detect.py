@@ -47,6 +47,8 @@ FINGERPRINTS: tuple[tuple[str, tuple[str | re.Pattern[str], ...]], ...] = (
     ("llama", (re.compile(r'<\|python_tag\|>|\\?"parameters\\?": dictionary'),)),
     ("pythonic", ("[func_name1(",)),
     ("xlam", (_JSON_LIST, "arguments")),
+    # A template may write whole calls without a word of what they hold.
+    ("hermes", ("<tool_call>",)),
 )
 """Families, and what a template of each holds, all of it; the first that matches is meant."""
 

@@ -88,6 +88,7 @@ WRITINGS: dict[str, Writing] = {
     ),
     "granite": _listed("<|tool_call|>", ""),
     "nemotron": _listed("<TOOLCALL>", "</TOOLCALL>"),
+    "apriel": _listed("<tool_calls>", "</tool_calls>"),
     "command": _listed("<|START_ACTION|>", "<|END_ACTION|>", keys=("tool_name", "parameters")),
     "phi": _listed("functools", ""),
     "xlam": _listed("", ""),

@@ -23,8 +23,10 @@ def started(directory: Callable[[str], Path]) -> Callable[..., TorchEngine]:
     """An engine that holds model "m"; one for each kind of settings."""
     made: dict[tuple[object, ...], TorchEngine] = {}
 
-    def get(family: str = "qwen3", *, slots: int = 4, chunk: int = 512, context: int = 512) -> TorchEngine:
-        key = (family, slots, chunk, context)
+    def get(
+        family: str = "qwen3", *, slots: int = 4, chunk: int = 512, context: int = 512, tool_calls: str = ""
+    ) -> TorchEngine:
+        key = (family, slots, chunk, context, tool_calls)
         if key not in made:
             settings = ModelSettings(
                 id="m",
@@ -33,6 +35,7 @@ def started(directory: Callable[[str], Path]) -> Callable[..., TorchEngine]:
                 chunk=chunk,
                 context=context,
                 dtype="float32",
+                tool_calls=tool_calls,
             )
             made[key] = holding(settings)
         return made[key]
@@ -45,7 +48,7 @@ def drive(started: Callable[..., TorchEngine]) -> Iterator[Callable[..., Drive]]
     """A driven engine that must be left idle, with every slot and every byte free."""
     used: list[TorchEngine] = []
 
-    def get(family: str = "qwen3", **settings: int) -> Drive:
+    def get(family: str = "qwen3", **settings: int | str) -> Drive:
         engine = started(family, **settings)
         used.append(engine)
         return Drive(engine)

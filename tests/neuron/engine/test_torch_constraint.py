@@ -180,6 +180,19 @@ def test_a_call_can_be_demanded(drive: Driving, mode: str, seed: int) -> None:
         assert (mode, start.name, arguments) == ("required", "wait", {})
 
 
+@pytest.mark.parametrize("family", ["qwen-xml", "mistral", "pythonic", "harmony"])
+def test_a_call_can_be_demanded_of_every_family(drive: Driving, family: str) -> None:
+    """In the family's own writing, from the weights through its parser to a call."""
+    driven = drive(tool_calls=family)
+    choice = ToolChoice(mode="named", name="look", parallel=False)
+    heard = run(driven, chat(1, tools=(WAIT, LOOK), tool_choice=choice))
+    assert [piece.name for piece in heard.pieces[0] if isinstance(piece, ToolStart)] == ["look"]
+    arguments = json.loads("".join(one.text for one in heard.pieces[0] if isinstance(one, ToolArguments)))
+    assert arguments["at"] in ("here", "there")
+    assert (heard.text(), heard.finish().reason) == ("", "tool_calls")
+    assert heard.terminal.calls == {"made": 1}
+
+
 def test_later_attempts_go_on_within_the_form(drive: Driving) -> None:
     """What an earlier attempt said counts; the whole is of the form, and the same as without a break."""
     driven = drive()

@@ -227,6 +227,15 @@ def test_malformed_call() -> None:
     assert pieces[-1] == Finish("length")
 
 
+def test_only_the_markers_of_a_family_are_shown() -> None:
+    """Special tokens that mean something to the parser reach it; all others never reach anybody."""
+    tokenizer = checkpoints.tokenizer()
+    tokenizer.add_special_tokens({"additional_special_tokens": ["[TOOL_CALLS]", "[ARGS]", "<|im_end|>"]})
+    ids = tokenizer.encode("[TOOL_CALLS]add[ARGS]{}<|im_end|>", add_special_tokens=False)
+    assert decoder(tokenizer, "mistral")(ids) == "[TOOL_CALLS]add[ARGS]{}"
+    assert decoder(tokenizer, "plain")(ids) == "add{}"
+
+
 def test_call_ids() -> None:
     """A call's id follows from request, choice and index, and from nothing else."""
     assert call_ids("r", 0)(1) == call_ids("r", 0)(1)

@@ -32,6 +32,19 @@ def test_the_edge_hears_who_accepted_and_how_it_ended(bench: Bench) -> None:
     assert bench.broker.requests.ended == {"finished": 1}
 
 
+def test_a_call_that_could_not_be_read_is_an_event(bench: Bench) -> None:
+    """Operators read which model wrote it, in which request, and how many; calls that were mended are no event."""
+    bench.join(m=1)
+    for name, calls in (("r1", {"made": 1, "braces": 1}), ("r2", {"malformed": 2})):
+        bench.submit(name)
+        bench.accept(name)
+        bench.from_neuron(m.Finished(request=name, attempt=1, totals=(3,), calls=calls))
+    entries = [entry for entry in bench.broker.state.decisions.since(0) if entry.what == "malformed"]
+    assert [(entry.subject, entry.reason) for entry in entries] == [
+        ("m", "2 of its tool calls could not be read and went out as text, in request r2")
+    ]
+
+
 def test_a_waiting_request_that_is_cancelled_leaves_at_once(bench: Bench) -> None:
     """Nobody is told: the edge knows, and no neuron had it."""
     bench.join(m=1)

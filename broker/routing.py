@@ -163,7 +163,7 @@ def _each(reasons: Sequence[tuple[str, str]]) -> str:
 
 
 def could_not_be_loaded(model: str, detail: str) -> str:
-    return f"{model} could not be loaded: {detail.removeprefix(f'{model}: ').rstrip('.')}."
+    return f"{model} could not be loaded: {detail.removeprefix(f'{model}: ').rstrip(' .!')}."
 
 
 def load_failed(model: str, detail: str, seconds: float) -> Fault:

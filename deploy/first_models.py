@@ -32,7 +32,7 @@ limit = { output = 1024 }           # tokens of an answer at most: a model as sm
 # replicas = { min = 0, max = 2 }     # copies kept at least; copies allowed while a queue is long and memory free
 # slots = 0                           # requests at once on each copy; 0: the neuron's own
 # limit = { context = 32768, output = 8192 }                 # tokens; without it: the model's own
-# capabilities = ["text", "tools"]    # told to clients until a neuron reports
+# capabilities = ["chat", "text", "tools"]  # told to clients until a neuron reports
 # cost = { input = 0.5, output = 2.0, cache_read = 0.05, cache_write = 0.5 }     # US dollars per million tokens
 # sampling = { temperature = 0.7, top_p = 0.95, top_k = 20, max_tokens = 4096 }  # where a request is silent
 # tool_calls = "hermes"               # formats in which it writes calls; without it: as its chat template tells

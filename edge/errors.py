@@ -172,7 +172,7 @@ def headers_of(fault: Fault) -> dict[str, str]:
     if status_of(fault) in (429, 503):
         after = fault.retry_after if fault.retry_after is not None else RETRY_AFTER.get(fault.code, 1)
         headers["retry-after"] = str(max(1, math.ceil(after)))
-    if not fault.retryable and status_of(fault) != 503:
+    if not fault.retryable:
         headers["x-should-retry"] = "false"
     return headers
 

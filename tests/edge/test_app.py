@@ -106,6 +106,7 @@ def test_headers_leave_with_the_first_verdict():
         (Code.CONTEXT_LENGTH_EXCEEDED, 400, None, "false"),
         (Code.DOES_NOT_FIT, 507, None, "false"),
         (Code.ENGINE_FAILED, 500, None, "false"),
+        (Code.LOAD_FAILED, 503, "3", "false"),
     ],
 )
 @pytest.mark.parametrize("body", [HI, STREAMED])

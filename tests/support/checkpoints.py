@@ -135,10 +135,11 @@ def save(directory: Path, family: str = "qwen3", *, context: int = 512, layers: 
             for layer in model.model.layers:
                 layer.self_attn.q_proj.weight.mul_(0.2)
     model.generation_config = GenerationConfig(
+        do_sample=False,
         eos_token_id=[
             wrapped.convert_tokens_to_ids("<|im_end|>"),
             wrapped.convert_tokens_to_ids("<|endoftext|>"),
-        ]
+        ],
     )
     model.save_pretrained(directory)
     wrapped.save_pretrained(directory)

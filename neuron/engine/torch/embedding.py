@@ -21,8 +21,8 @@ from cortex.neuron.engine.torch.pooling import Pooling
 from cortex.neuron.engine.torch.sequence import Sequence
 from cortex.neuron.engine.torch.template import beyond
 from cortex.neuron.engine.torch.vocabulary import Vocabulary
-from cortex.neuron.engine.torch.work import failure
-from cortex.protocol.faults import Code, fault
+from cortex.neuron.engine.torch.work import STATES_NOT_FINITE, failure
+from cortex.protocol.faults import Code, FaultError, fault
 from cortex.protocol.messages import Failed, Finished
 from cortex.protocol.request import Embed
 from cortex.protocol.values import Timings, Usage
@@ -103,7 +103,7 @@ class Embedding:
             return False
         vector = self.pooling.finish(one.pooled, len(sequence.tokens), self.width).cpu()
         if not torch.isfinite(vector).all():
-            raise FloatingPointError("the model's hidden states are not finite")
+            raise FaultError(STATES_NOT_FINITE)
         self.vectors[one.index] = vector.numpy().astype("<f4").tobytes()
         self.choices.remove(one)
         return True

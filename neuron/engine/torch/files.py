@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import torch
 
 from cortex.neuron.config import ModelSettings
+from cortex.neuron.engine.torch.complaints import broken, read_object, require_numbers, sentence
 from cortex.neuron.engine.torch.linear import TINY, can_pack, is_fast, is_kept
 from cortex.neuron.engine.torch.preflight import (
     no_model,
@@ -87,10 +88,11 @@ def footprint(settings: ModelSettings, device: torch.device) -> int:
     found = directory(settings)
     chosen = dtype(settings.dtype, device)
     try:
-        config = json.loads((found / "config.json").read_text(encoding="utf-8"))
+        config = read_object(found / "config.json")
         paths = weights(found)
         require_all(settings.id, paths)
         require_computable(settings.id, found, config)
+        require_numbers(config)
         headers = {path: _header(path) for path in paths}
         size = sum(_weights(path, header, chosen.itemsize) for path, header in headers.items())
         if device.type == "cpu" and can_pack(chosen):
@@ -99,8 +101,7 @@ def footprint(settings: ModelSettings, device: torch.device) -> int:
     except FaultError:
         raise
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        message = f"{settings.id}: its files cannot be read: {type(error).__name__}: {error}"
-        raise fault(Code.LOAD_FAILED, message) from error
+        raise refused(settings.id, f"Its files cannot be read: {sentence(error)}") from error
 
 
 Fingerprint = tuple[tuple[str, int, int], ...]
@@ -120,8 +121,10 @@ def weights(found: Path) -> list[Path]:
     """The files that hold the weights; others may lie beside them."""
     index = found / "model.safetensors.index.json"
     if index.is_file():
-        names = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
-        return [found / name for name in sorted(set(names))]
+        names = read_object(index).get("weight_map")
+        if not isinstance(names, dict) or not all(isinstance(name, str) for name in names.values()):
+            raise broken(f"{index.name} has no weight_map; fetch it again.")
+        return [found / name for name in sorted(set(names.values()))]
     whole = found / "model.safetensors"
     if not whole.is_file():
         raise fault(Code.LOAD_FAILED, no_safetensors(found))
@@ -137,11 +140,19 @@ class Header(NamedTuple):
 
 def _header(path: Path) -> Header:
     with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        if not 0 < length <= LONGEST_HEADER:
-            raise fault(Code.LOAD_FAILED, f"{path.name} is not a safetensors file.")
-        header = json.loads(file.read(length))
-    return Header(length, {name: tensor for name, tensor in header.items() if name != "__metadata__"})
+        start = file.read(8)
+        length = int.from_bytes(start, "little")
+        if len(start) < 8 or not 0 < length <= LONGEST_HEADER:
+            raise broken(f"{path.name} is not a safetensors file; fetch it again.")
+        text = file.read(length)
+    if len(text) < length:
+        raise broken(f"{path.name} is truncated: its header alone has {length} bytes; fetch it again.")
+    try:
+        header = json.loads(text)
+        tensors = {name: tensor for name, tensor in header.items() if name != "__metadata__"}
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise broken(f"{path.name} is not a safetensors file: its header is no JSON object.") from error
+    return Header(length, tensors)
 
 
 def _copies(files: list[dict[str, dict[str, Any]]], config: dict[str, Any]) -> int:
@@ -163,7 +174,7 @@ def _weights(path: Path, header: Header, item: int) -> int:
     tensors = header.tensors.values()
     end = 8 + header.bytes + max((tensor["data_offsets"][1] for tensor in tensors), default=0)
     if path.stat().st_size < end:
-        raise fault(Code.LOAD_FAILED, f"{path.name} is truncated: it should have {end} bytes.")
+        raise broken(f"{path.name} is truncated: it should have {end} bytes; fetch it again.")
     total = 0
     for tensor in tensors:
         begin, stop = tensor["data_offsets"]

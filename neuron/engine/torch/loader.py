@@ -14,18 +14,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from cortex.neuron.config import ModelSettings
 from cortex.neuron.engine.base import LoadAdvanced
 from cortex.neuron.engine.torch import attention, files
 from cortex.neuron.engine.torch.cache import LayerShape
+from cortex.neuron.engine.torch.complaints import broken, names_of, require_whole, sentence
 from cortex.neuron.engine.torch.constraint import Grammars
 from cortex.neuron.engine.torch.plain import Plain, examine, try_out_plain
 from cortex.neuron.engine.torch.pooling import Pooling, pooling_of
 from cortex.neuron.engine.torch.sampler import Defaults
 from cortex.neuron.engine.torch.speech import Speech, speech_of
+from cortex.neuron.engine.torch.template import why_mute
 from cortex.neuron.engine.torch.vocabulary import Vocabulary
 from cortex.protocol.faults import Code, FaultError, fault
 
@@ -36,6 +38,11 @@ GROWING_ROPE = ("dynamic", "longrope")
 """Rotary embeddings that change once a sequence is long: for the whole batch, and for what was read of it before."""
 LENGTHS = ("max_position_embeddings", "max_seq_len", "seq_length")
 """What configurations call the longest context. One of a recurrent model names none."""
+CONVERSION = "conversion of the weights"
+"""What transformers says when it cannot make one tensor of many."""
+UNCONVERTED = (
+    "The tensors of its experts have different shapes, or some are missing; fetch the model's files again."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +64,20 @@ class Loaded:
     bytes: int
     plain: Plain | None = None
     """How it reads if it does not attend through our slots; `layers` is empty then."""
+    mute: str = ""
+    """Why it cannot chat."""
+
+    @property
+    def capabilities(self) -> tuple[str, ...]:
+        """In alphabetical order."""
+        if self.mute:
+            return ("text",)
+        return ("chat", "text", "tools") if "tools" in str(self.tokenizer.chat_template) else ("chat", "text")
+
+    @property
+    def words(self) -> str:
+        """What there is to say of how it is served, for people."""
+        return "; ".join(part for part in (self.plain.words if self.plain else "", self.mute) if part)
 
 
 Tell = Callable[[LoadAdvanced], None]
@@ -86,8 +107,10 @@ def read(settings: ModelSettings, device: torch.device, tell: Tell) -> tuple[Any
         return _read(settings, device, tell)
     except FaultError:
         raise
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise broken(f"config.json asks for a model that cannot be built: {sentence(error)}") from error
     except Exception as error:  # configurations and weights fail in as many ways as there are libraries below
-        raise fault(Code.LOAD_FAILED, f"{settings.id}: {type(error).__name__}: {error}.") from error
+        raise fault(Code.LOAD_FAILED, f"{settings.id}: {sentence(error)}") from error
 
 
 def _read(settings: ModelSettings, device: torch.device, tell: Tell) -> tuple[Any, Facts]:
@@ -96,6 +119,7 @@ def _read(settings: ModelSettings, device: torch.device, tell: Tell) -> tuple[An
     transformers_logging.disable_progress_bar()
     attention.register()
     dtype = files.dtype(settings.dtype, device)
+    _require_config(directory)
     model, layers, reason = _attending(
         directory, dtype, lambda: tell(LoadAdvanced(settings.id, 55, detail="trying it out"))
     )
@@ -131,20 +155,42 @@ def _attending(
         return model, _probe(model, model.config.get_text_config()), ""
     except attention.AttentionUnsupportedError as error:
         return None, (), f"{error}"
+    except FaultError:  # what its files lack they lack again
+        raise
     except Exception as error:  # see above
-        log.info("%s does not take our attention", directory, exc_info=True)
+        log.info("%s does not take our attention: %s", directory, sentence(error))
+        log.debug("it failed here", exc_info=True)
         return None, (), f"it does not run with this engine's attention ({type(error).__name__})"
 
 
+def _require_config(directory: Path) -> None:
+    """Whether transformers takes the configuration: what it says of that is about a key."""
+    try:
+        AutoConfig.from_pretrained(directory, trust_remote_code=False, local_files_only=True)
+    except Exception as error:
+        raise broken(f"config.json: {sentence(error)}") from error
+
+
 def _open(directory: Path, dtype: torch.dtype, **more: str) -> Any:
-    model = AutoModelForCausalLM.from_pretrained(
-        directory,
-        dtype=dtype,
-        use_safetensors=True,
-        trust_remote_code=False,
-        local_files_only=True,
-        **more,
-    )
+    """Raises `FaultError` for a checkpoint that lacks weights: transformers would draw random ones, and say so nowhere."""
+    try:
+        model, info = AutoModelForCausalLM.from_pretrained(
+            directory,
+            dtype=dtype,
+            use_safetensors=True,
+            trust_remote_code=False,
+            local_files_only=True,
+            ignore_mismatched_sizes=True,  # we refuse them ourselves, by name
+            output_loading_info=True,
+            **more,
+        )
+    except RuntimeError as error:
+        if CONVERSION in str(error):
+            raise broken(UNCONVERTED) from error
+        raise
+    require_whole(info)
+    if unexpected := info.get("unexpected_keys"):
+        log.info("%s has weights that its model does not: %s", directory, names_of(unexpected))
     return model.eval()
 
 
@@ -170,9 +216,10 @@ def complete(settings: ModelSettings, facts: Facts, model: Any, device: torch.de
             device=device,
             bytes=size,
             plain=facts.plain,
+            mute=why_mute(tokenizer),
         )
     except Exception as error:
-        raise fault(Code.LOAD_FAILED, f"{settings.id}: {type(error).__name__}: {error}.") from error
+        raise broken(f"{settings.id}: Its tokenizer cannot be read: {sentence(error)}") from error
 
 
 def try_out(loaded: Loaded) -> None:
@@ -220,9 +267,11 @@ def _eos(generation: Any) -> frozenset[int]:
 
 
 def _defaults(generation: Any) -> Defaults:
-    """The author's sampling. A model that does not sample by itself takes the likeliest token."""
+    """The author's sampling. Who says that a model does not sample gets the likeliest token; who says nothing, what
+    clients expect of an API that has a temperature of 1 by itself.
+    """
     repetition = float(generation.repetition_penalty or 1.0)
-    if not generation.do_sample:
+    if generation.do_sample is False:
         return Defaults(repetition_penalty=repetition)
     return Defaults(
         repetition_penalty=repetition,

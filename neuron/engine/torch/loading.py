@@ -24,6 +24,7 @@ import torch
 from cortex.neuron.config import ModelSettings
 from cortex.neuron.engine.base import LoadAdvanced, LoadFailed, Unloaded
 from cortex.neuron.engine.torch.arena import Arena, unpack
+from cortex.neuron.engine.torch.complaints import sentence, without_id
 from cortex.neuron.engine.torch.loader import Facts, Loaded, complete, try_out
 from cortex.neuron.engine.torch.moving import settle, taken
 from cortex.neuron.engine.torch.readers import end_reader
@@ -213,7 +214,7 @@ class _Load:
             self._take(until)
         except Exception as error:  # the device has no room for it, or torch no kernel
             log.exception("%s could not be taken over", self.settings.id)
-            self._drop(LoadFailed(self.settings.id, f"{type(error).__name__}: {error}."))
+            self._drop(LoadFailed(self.settings.id, sentence(error)))
         if self._percent > percent and self._arena is not None:
             held = self._arena.resident
             told.append(LoadAdvanced(self.settings.id, self._percent, held, "taking the weights"))
@@ -271,7 +272,7 @@ class _Load:
                     try_out(self._loaded)
         except Exception as error:
             log.exception("%s does not run on this device", self.settings.id)
-            self._drop(LoadFailed(self.settings.id, f"{type(error).__name__}: {error}."))
+            self._drop(LoadFailed(self.settings.id, sentence(error)))
             return None
         took = max(1, round(1000 * (time.monotonic() - self._began)))
         return Complete(self.settings.id, self.settings, self._measured(self._loaded), took, woke)
@@ -289,7 +290,7 @@ class _Load:
     def _drop(self, why: LoadFailed | Unloaded) -> None:
         """It ends without a model: the first reason counts, but for whoever gives it up."""
         if isinstance(why, LoadFailed) and self._unwanted is None:
-            log.error("cannot load %s: %s", self.settings.id, why.detail)
+            log.warning("cannot load %s: %s", self.settings.id, why.detail)
         if self._unwanted is None or isinstance(why, Unloaded):
             self._unwanted = why
         if self._loaded is not None:
@@ -319,7 +320,7 @@ class _Load:
             pass
         except Exception as error:  # modules that cannot be unpickled
             log.exception("%s could not be taken over", self.settings.id)
-            self._mail.put(LoadFailed(self.settings.id, f"{type(error).__name__}: {error}."))
+            self._mail.put(LoadFailed(self.settings.id, sentence(error)))
         self._mail.put(_Ended())
 
     def _write_text(self, arrived: _Arrived) -> None:
@@ -327,5 +328,5 @@ class _Load:
         try:
             self._mail.put(complete(self.settings, arrived.facts, arrived.model, self._device, 0))
         except FaultError as error:
-            self._mail.put(LoadFailed(self.settings.id, error.fault.message))
+            self._mail.put(LoadFailed(self.settings.id, without_id(self.settings.id, error.fault.message)))
             self._mail.put(_Ended())

@@ -62,7 +62,12 @@ def no_model(found: Path) -> str:
     """Why what is named as a source is no directory of a model."""
     here = repr(str(found))
     if not found.exists():
-        return f"There is no {here} on this host; name a directory in Hugging Face layout."
+        where = (
+            f"in {str(Path.cwd())!r}, where this neuron was started"
+            if not found.is_absolute()
+            else "on this host"
+        )
+        return f"There is no {here} {where}; name a directory in Hugging Face layout."
     if not found.is_dir():
         return f"Source {here} is a file; name the directory that holds it, in Hugging Face layout."
     if (found / "adapter_config.json").is_file():

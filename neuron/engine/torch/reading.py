@@ -17,6 +17,7 @@ from cortex.neuron.config import ModelSettings
 from cortex.neuron.discover import available_bytes
 from cortex.neuron.engine.base import LoadAdvanced, LoadFailed
 from cortex.neuron.engine.torch import arena, files
+from cortex.neuron.engine.torch.complaints import require_texts, sentence, without_id
 from cortex.neuron.engine.torch.loader import Facts, read
 from cortex.neuron.engine.torch.norms import fuse
 from cortex.protocol.faults import FaultError
@@ -59,13 +60,14 @@ def send_model(task: Task, connection: Connection) -> None:
     try:
         _send(task, connection)
     except FaultError as error:
-        connection.send(LoadFailed(task.settings.id, error.fault.message))
+        connection.send(LoadFailed(task.settings.id, without_id(task.settings.id, error.fault.message)))
     except Exception as error:  # modules that cannot be pickled, memory that is not there
-        connection.send(LoadFailed(task.settings.id, f"{type(error).__name__}: {error}."))
+        connection.send(LoadFailed(task.settings.id, sentence(error)))
 
 
 def _send(task: Task, connection: Connection) -> None:
     settings = task.settings
+    require_texts(files.directory(settings))
     _fetch(settings, task.rate, connection.send)
     model, facts = read(settings, torch.device(task.device), connection.send)
     if facts.plain is None:  # who computes in ways of its own may want its norms as they are

@@ -30,7 +30,7 @@ from cortex.neuron.engine.torch.sequence import Sequence
 from cortex.neuron.engine.torch.slots import Slots
 from cortex.neuron.engine.torch.states import PlainRunner
 from cortex.neuron.engine.torch.voice import new_answer, score
-from cortex.neuron.engine.torch.work import Choice, Work
+from cortex.neuron.engine.torch.work import NOT_FINITE, Choice, Work
 from cortex.protocol.deltas import Finish, Piece, Scores
 from cortex.protocol.faults import Code, FaultError, fault
 from cortex.protocol.request import Chat, Embed
@@ -74,16 +74,15 @@ class Serving:
 
     def done(self, load_ms: int, *, woke: bool = False) -> LoadDone:
         """What there is to say of the model once it is loaded."""
-        chat = self._loaded.tokenizer.chat_template
         return LoadDone(
             self.settings.id,
             self._bytes,
             load_ms,
             self._slots,
             self._loaded.context,
-            ("text", "tools") if chat and "tools" in str(chat) else ("text",),
+            self._loaded.capabilities,
             woke,
-            self._loaded.plain.words if self._loaded.plain else "",
+            self._loaded.words,
         )
 
     @property
@@ -340,7 +339,7 @@ class Serving:
         """Take a choice's new token, tell it, and end what it ends."""
         try:
             if picked is None:
-                raise FloatingPointError("the model's logits are not finite")
+                raise FaultError(NOT_FINITE)
             token = picked.token
             holds = choice.holds
             if holds is not None and token not in self._loaded.eos:
@@ -353,7 +352,9 @@ class Serving:
             if is_content:
                 pieces.insert(0, Scores([score(self._loaded.vocabulary, picked)]))
         except Exception as error:
-            log.warning("request %s failed", work.key[0], exc_info=not isinstance(error, FaultError))
+            log.warning(
+                "request %s failed: %s", work.key[0], error, exc_info=not isinstance(error, FaultError)
+            )
             outputs.append(self._fail(work, error))
             return
         work.spoke = True

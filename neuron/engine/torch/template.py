@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from jinja2 import TemplateSyntaxError
 from transformers import PreTrainedTokenizerBase
 
 from cortex.neuron.engine.torch.folding import system_first
@@ -49,9 +50,11 @@ def render(request: Chat | Complete, tokenizer: Any, context: int) -> Prompt:
             return Prompt(list(request.prompt))
         return Prompt(_tokens(request.prompt, tokenizer, context, "prompt"))
     if not tokenizer.chat_template:
-        raise fault(
-            Code.UNSUPPORTED, "This model has no chat template: it only completes text.", param="messages"
+        message = (
+            f"{request.model} has no chat template: it completes text and embeds. To chat with it, add "
+            "chat_template.jinja beside its tokenizer and load it again."
         )
+        raise fault(Code.UNSUPPORTED, message, param="messages")
     tools = _offered(request)
     try:
         text = PATIENCE.within(RENDERING_S, lambda: _rendered(request, tools, tokenizer))
@@ -62,6 +65,26 @@ def render(request: Chat | Complete, tokenizer: Any, context: int) -> Prompt:
         raise fault(Code.INVALID_REQUEST, message, param="messages") from error
     ids = _tokens(text, tokenizer, context, "messages", add_special_tokens=False)
     return Prompt(ids, tools, text[-TAIL:])
+
+
+def why_mute(tokenizer: Any) -> str:
+    """Why a model cannot chat, for people; empty if it can. Its template is compiled here, which its first chat is spared."""
+    if not tokenizer.chat_template:
+        return "no chat template: completes and embeds only"
+    probe = [{"role": "user", "content": "hello"}]
+    try:
+        PATIENCE.within(RENDERING_S, lambda: tokenizer.apply_chat_template(probe, tokenize=False))
+    except TemplateSyntaxError as error:
+        return f"{_uncompiled(error)}: completes and embeds only"
+    except OverdueError:
+        return f"its chat template does not end within {RENDERING_S:.0f} s: completes and embeds only"
+    except Exception:  # it may want other messages than this one
+        return ""
+    return ""
+
+
+def _uncompiled(error: TemplateSyntaxError) -> str:
+    return f"its chat template cannot be compiled (line {error.lineno}: {str(error.message).rstrip('.')})"
 
 
 def _tokens(text: str, tokenizer: Any, context: int, param: str, **how: bool) -> list[int]:
@@ -120,6 +143,9 @@ def _rendered(request: Chat, tools: tuple[ToolSpec, ...], tokenizer: Any) -> str
             text: str = tokenizer.apply_chat_template(
                 messages, tools=specs, add_generation_prompt=True, tokenize=False, **options
             )
+        except TemplateSyntaxError as error:
+            message = f"{request.model} cannot chat: {_uncompiled(error)}; mend the template and load the model again."
+            raise fault(Code.LOAD_FAILED, message) from error
         except Exception as error:  # a template may raise by itself, and break on what it did not expect
             refusal = refusal or error
         else:

@@ -21,6 +21,15 @@ ENGINE_FAILED = Fault(
 )
 """What an exception said stays in the log: it may quote memory, paths or prompts."""
 
+NOT_FINITE = Fault(
+    code=Code.ENGINE_FAILED,
+    message="The model's logits are not finite, so no token can be taken: its weights are broken, or too large for its dtype.",
+)
+STATES_NOT_FINITE = Fault(
+    code=Code.ENGINE_FAILED,
+    message="The model's hidden states are not finite, so there is no vector: its weights are broken, or too large for its dtype.",
+)
+
 
 @dataclass(slots=True, eq=False)
 class Choice:

@@ -60,9 +60,15 @@ def test_facts(directory: Callable[[str], Path]) -> None:
 
 
 def test_defaults(directory: Callable[[str], Path], tmp_path) -> None:
-    """The author's sampling is the default where the author samples, else the likeliest token."""
+    """The author's sampling is the default; who says nothing of it samples at 1, and only who says so does not."""
     assert loaded(directory("qwen3")).defaults == Defaults()
     target = edited(directory("qwen3"), tmp_path)
+    GenerationConfig(eos_token_id=[1]).save_pretrained(target)
+    assert loaded(target).defaults == Defaults(temperature=1.0)
+    (target / "generation_config.json").write_text('{"temperature": 0.3, "top_p": 0.9}')
+    assert loaded(target).defaults == Defaults(temperature=0.3, top_p=0.9)
+    (target / "generation_config.json").unlink()
+    assert loaded(target).defaults == Defaults(temperature=1.0)
     GenerationConfig(do_sample=True, temperature=0.6, top_k=20).save_pretrained(target)
     assert loaded(target).defaults == Defaults(temperature=0.6, top_k=20)
 

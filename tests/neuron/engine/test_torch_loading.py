@@ -73,7 +73,7 @@ def test_a_load_is_told_from_beginning_to_end(directory: Directory) -> None:
     assert len(percents) == len(progress) > 2
     assert percents == sorted(percents)
     assert isinstance(done, LoadDone)
-    assert (done.slots, done.context, done.capabilities) == (files.SLOTS, 100, ("text", "tools"))
+    assert (done.slots, done.context, done.capabilities) == (files.SLOTS, 100, ("chat", "text", "tools"))
     assert 0 <= progress[-1].bytes <= done.bytes
     assert done.bytes > 100_000
     assert made.due(0.0) is None
@@ -254,10 +254,10 @@ def test_files_that_cannot_be_loaded_are_refused_before_anything_is(tmp_path: Pa
     (whole / "model.safetensors").write_bytes(b"\x00" * 100)
     assert "not a safetensors" in refused(made, order(whole))[1]
     (whole / "model.safetensors").write_bytes(struct.pack("<Q", 20) + b"{" * 20)
-    assert "cannot be read" in refused(made, order(whole))[1]
+    assert "its header is no JSON object" in refused(made, order(whole))[1]
     (whole / "model.safetensors").write_bytes(weights)
     (whole / "config.json").write_text("[]")
-    assert "cannot be read" in refused(made, order(whole))[1]
+    assert "config.json holds no JSON object" in refused(made, order(whole))[1]
     (whole / "config.json").write_text("{}")
     (whole / "model.safetensors").unlink()
     assert "no safetensors" in refused(made, order(whole))[1]

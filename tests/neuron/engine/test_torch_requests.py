@@ -283,6 +283,7 @@ def test_logits_that_are_no_numbers(drive: Driving, monkeypatch) -> None:
         driven.step()
     driven.finish()
     assert isinstance(one.terminal, Failed)
+    assert "logits are not finite" in one.terminal.fault.message
     assert two.terminal.totals == (12,)
 
 

@@ -22,6 +22,8 @@ from cortex.protocol.faults import Code, Fault
 
 REMEMBERED = 1024
 RESEND = 1.0
+GIVEN_UP = OCCUPYING | {"asleep"}
+"""States of what is unloaded: who sleeps has nothing of a device, and much of its host's memory."""
 PATIENCE = 60.0
 """Seconds for which an order other than a load is pursued."""
 
@@ -185,9 +187,9 @@ class Operations:
 
     def _unload(self, order: Order, now: float) -> None:
         model, node = order.command.model, order.command.node
-        there = self._holders(model, node)
+        there = self._holders(model, node, GIVEN_UP)
         if not there:
-            self._done(order, "it was not loaded")
+            self._done(order, "" if order.detail else "it was not loaded")
             return
         pinned = [n.name for n in there if n.models[model].pinned or self._view.profile(model).pinned]
         if pinned:
@@ -196,7 +198,7 @@ class Operations:
             )
             return
         for neuron in there:
-            if neuron.models[model].state == "hot" and not self._view.is_asked(neuron, model):
+            if neuron.models[model].state in {"hot", "asleep"} and not self._view.is_asked(neuron, model):
                 self._state.loads.unload(
                     neuron, (model,), f"an operator unloads {model}", now, reason="operator", drain=True
                 )
@@ -272,12 +274,12 @@ class Operations:
     def _devices(self, node: str) -> list[Neuron]:
         return [neuron for neuron in self._view.neurons.values() if neuron.is_named(node)]
 
-    def _holders(self, model: str, node: str) -> list[Neuron]:
+    def _holders(self, model: str, node: str, states: frozenset[str] = OCCUPYING) -> list[Neuron]:
         holders: Iterable[Neuron] = self._view.holders.get(model, {}).values()
         return [
             neuron
             for neuron in holders
-            if neuron.models[model].state in OCCUPYING and (not node or neuron.is_named(node))
+            if neuron.models[model].state in states and (not node or neuron.is_named(node))
         ]
 
     def _done(self, order: Order, detail: str) -> None:

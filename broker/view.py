@@ -205,11 +205,12 @@ class View:
         return None
 
     def members(self, neuron: Neuron, model: str) -> list[Neuron]:
-        """The devices that hold a share of a replica, this one among them."""
+        """The devices that hold a share of a replica, this one among them: of one that sleeps, those where it sleeps."""
+        state = "asleep" if neuron.models[model].state == "asleep" else "hot"
         found = []
         for index in neuron.models[model].devices or (neuron.device.index,):
             member = neuron if index == neuron.device.index else self.beside(neuron, index)
-            if member is not None and (held := member.models.get(model)) is not None and held.state == "hot":
+            if member is not None and (held := member.models.get(model)) is not None and held.state == state:
                 found.append(member)
         return found
 

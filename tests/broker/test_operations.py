@@ -120,6 +120,22 @@ def test_an_unload_waits_for_what_runs() -> None:
     assert fleet.order("unload", "m", command="again").detail == "it was not loaded"
 
 
+@pytest.mark.parametrize("node", ["", "a"])
+def test_an_unload_gives_a_sleeper_up(node: str) -> None:
+    """It takes the host's memory, which is free once the device has forgotten it; with a node or without."""
+    fleet = Fleet(profile("m"))
+    card = fleet.card("a", m=8000)
+    fleet.become(card, "m", "asleep")
+    operation = fleet.order("unload", "m", node=node, command="c")
+    assert (operation.state, operation.detail) == ("running", "unloading")
+    place = fleet.place(card)
+    assert (place.evict, place.load, place.sleep) == (("m",), None, False)
+    fleet.accept(card)
+    fleet.live(1.0)
+    operation = fleet.operation("c")
+    assert (operation.state, operation.detail) == ("done", "")
+
+
 @pytest.mark.parametrize("where", ["profile", "device"])
 def test_a_pinned_model_is_not_unloaded(where: str) -> None:
     """The fault says what to do first."""

@@ -22,6 +22,7 @@ from cortex.broker.loads import End, Ended, Loads, Placement
 from cortex.broker.neuronside import NeuronSide
 from cortex.broker.operations import Operations
 from cortex.broker.placement import Plan
+from cortex.broker.reasons import Reasons
 from cortex.broker.requests import Request, Requests
 from cortex.broker.restoring import Restoring
 from cortex.broker.serving import Serving
@@ -47,7 +48,8 @@ class Altered(Broker):
         state.view.has_waiters = state.requests.has_waiters
         state.view.underway = state.loads.underway
         self.serving = self.Serving(state)
-        self.edgeside = EdgeSide(state, self.serving)
+        self.reasons = Reasons(state, self.serving)
+        self.edgeside = EdgeSide(state, self.serving, self.reasons)
         self.restoring = Restoring(state, self.serving)
         self.neuronside = self.NeuronSide(state, self.serving, self.edgeside, self.restoring)
         self.operations = Operations(state, self.serving, self.restoring)

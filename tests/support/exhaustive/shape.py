@@ -53,6 +53,7 @@ IGNORED: dict[str, dict[str, str]] = {
     "View": dict.fromkeys(("policy", "profiles", "_bare", "settles_at", "known"), "never changes here")
     | dict.fromkeys(("hot", "_standing"), "follows from the neurons")
     | dict.fromkeys(("has_waiters", "awaited", "underway"), "a question")
+    | dict.fromkeys(("refused", "blocked"), "shown; what devices refused is in their own books")
     | {"usage": "weighed by the strategy `cost` only"},
     "Held": {"footprint": "of the profile", "deadline_s": "of the profile", "detail": "words"},
 }

@@ -12,23 +12,19 @@ from cortex.edge.dialects.decoding import ABSENT, invalid, unsupported
 from cortex.edge.dialects.fields import (
     MAX_LIKELIEST,
     MAX_MESSAGES,
-    MAX_OUTPUT,
     MAX_TOOLS,
-    SEED_MASK,
     THINKING_OFF,
-    biases,
     check_name,
     check_tool_name,
     json_object,
-    stops,
     thinking_options,
     whole,
-    within,
 )
 from cortex.edge.dialects.openai_chat_body import Body, Message, Tool, ToolReference
 from cortex.edge.dialects.openai_chat_body import Part as BodyPart
 from cortex.edge.dialects.openai_chat_body import ToolChoice as BodyToolChoice
 from cortex.edge.dialects.openai_chat_body import read as read_body
+from cortex.edge.dialects.openai_sampling import sampling_of
 from cortex.protocol.request import (
     Chat,
     Part,
@@ -244,27 +240,7 @@ def _sampling(body: Body, seed: int) -> Sampling:
     newer = body.max_completion_tokens is not None
     limit = body.max_completion_tokens if newer else body.max_tokens
     limit = whole(limit, "max_completion_tokens" if newer else "max_tokens", 1)
-    top_p = within(body.top_p, "top_p", 0, 1)
-    given = whole(body.seed, "seed", -(2**63))
-    top_k = whole(body.top_k, "top_k", -1)
-    least = whole(body.min_tokens, "min_tokens", 0) or 0
-    return Sampling(
-        temperature=within(body.temperature, "temperature", 0, 2),
-        top_p=1e-6 if top_p == 0 else top_p,  # OpenAI takes 0; it leaves the likeliest token alone
-        top_k=None if top_k is None else min(top_k, MAX_OUTPUT),
-        min_p=within(body.min_p, "min_p", 0, 1),
-        frequency_penalty=within(body.frequency_penalty, "frequency_penalty", -2, 2),
-        presence_penalty=within(body.presence_penalty, "presence_penalty", -2, 2),
-        repetition_penalty=within(body.repetition_penalty, "repetition_penalty", 0, 10, open_low=True),
-        logit_bias=biases(body.logit_bias),
-        seed=(seed if given is None else given) & SEED_MASK,
-        stop=stops(body.stop, "stop"),
-        max_tokens=None if limit is None else min(limit, MAX_OUTPUT),
-        min_tokens=min(least, MAX_OUTPUT),
-        ignore_eos=bool(body.ignore_eos),
-        n=whole(body.n, "n", 1, MAX_CHOICES) or 1,
-        logprobs=_logprobs(body),
-    )
+    return sampling_of(body, seed, choices=MAX_CHOICES, max_tokens=limit, logprobs=_logprobs(body))
 
 
 def _logprobs(body: Body) -> int | None:

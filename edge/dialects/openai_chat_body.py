@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from cortex.edge.dialects.decoding import decode, require_shallow
+from cortex.edge.dialects.openai_sampling import SamplingFields
 
 
 class ImageUrl(Struct, frozen=True):
@@ -91,7 +92,7 @@ class StreamOptions(Struct, frozen=True):
     include_usage: bool | None = None
 
 
-class Body(Struct, frozen=True):
+class Body(SamplingFields, frozen=True, kw_only=True):
     model: str
     messages: list[Message]
     stream: bool | None = None
@@ -102,23 +103,9 @@ class Body(Struct, frozen=True):
     functions: Raw = Raw()
     modalities: list[str] | None = None
     response_format: ResponseFormat | None = None
-    max_tokens: int | None = None
     max_completion_tokens: int | None = None
-    min_tokens: int | None = None
-    n: int | None = None
-    temperature: float | None = None
-    top_p: float | None = None
-    top_k: int | None = None
-    min_p: float | None = None
-    seed: int | None = None
-    stop: str | list[str] | None = None
-    frequency_penalty: float | None = None
-    presence_penalty: float | None = None
-    repetition_penalty: float | None = None
-    logit_bias: dict[str, float] | None = None
     logprobs: bool | None = None
     top_logprobs: int | None = None
-    ignore_eos: bool | None = None
     reasoning_effort: str | None = None
     chat_template_kwargs: Raw = Raw()
 

@@ -11,16 +11,8 @@ import msgspec
 from msgspec import Struct
 
 from cortex.edge.dialects.decoding import decode, invalid, require_shallow, unsupported
-from cortex.edge.dialects.fields import (
-    MAX_LIKELIEST,
-    MAX_OUTPUT,
-    SEED_MASK,
-    biases,
-    check_name,
-    stops,
-    whole,
-    within,
-)
+from cortex.edge.dialects.fields import MAX_LIKELIEST, SEED_MASK, check_name, whole
+from cortex.edge.dialects.openai_sampling import SamplingFields, sampling_of
 from cortex.protocol.request import Complete, Sampling
 
 MAX_PROMPTS = 128
@@ -36,7 +28,7 @@ class StreamOptions(Struct, frozen=True):
     include_usage: bool | None = None
 
 
-class Body(Struct, frozen=True):
+class Body(SamplingFields, frozen=True, kw_only=True):
     """As clients send it. Null means absent; unknown fields are ignored, `user` among them."""
 
     model: str
@@ -46,21 +38,7 @@ class Body(Struct, frozen=True):
     suffix: str | None = None
     echo: bool | None = None
     best_of: int | None = None
-    n: int | None = None
     logprobs: int | None = None
-    max_tokens: int | None = None
-    min_tokens: int | None = None
-    temperature: float | None = None
-    top_p: float | None = None
-    top_k: int | None = None
-    min_p: float | None = None
-    seed: int | None = None
-    stop: str | list[str] | None = None
-    frequency_penalty: float | None = None
-    presence_penalty: float | None = None
-    repetition_penalty: float | None = None
-    logit_bias: dict[str, float] | None = None
-    ignore_eos: bool | None = None
 
 
 class ParsedCompletion(NamedTuple):
@@ -151,29 +129,12 @@ def _ids(given: list[int] | list[str | int | list[int]], at: str) -> tuple[int, 
 
 
 def _sampling(body: Body, seed: int) -> Sampling:
-    n = whole(body.n, "n", 1, MAX_CHOICES) or 1
-    if body.best_of is not None and body.best_of != n:
+    if body.best_of is not None and body.best_of != (body.n or 1):
         raise unsupported(
             "best_of", "must be as many as n: no answer is made to be thrown away; leave it out"
         )
     limit = whole(body.max_tokens, "max_tokens", 1)
-    top_p = within(body.top_p, "top_p", 0, 1)
-    given = whole(body.seed, "seed", -(2**63))
-    top_k = whole(body.top_k, "top_k", -1)
-    return Sampling(
-        temperature=within(body.temperature, "temperature", 0, 2),
-        top_p=1e-6 if top_p == 0 else top_p,  # OpenAI takes 0; it leaves the likeliest token alone
-        top_k=None if top_k is None else min(top_k, MAX_OUTPUT),
-        min_p=within(body.min_p, "min_p", 0, 1),
-        frequency_penalty=within(body.frequency_penalty, "frequency_penalty", -2, 2),
-        presence_penalty=within(body.presence_penalty, "presence_penalty", -2, 2),
-        repetition_penalty=within(body.repetition_penalty, "repetition_penalty", 0, 10, open_low=True),
-        logit_bias=biases(body.logit_bias),
-        seed=(seed if given is None else given) & SEED_MASK,
-        stop=stops(body.stop, "stop"),
-        max_tokens=MAX_TOKENS if limit is None else min(limit, MAX_OUTPUT),
-        min_tokens=min(whole(body.min_tokens, "min_tokens", 0) or 0, MAX_OUTPUT),
-        ignore_eos=bool(body.ignore_eos),
-        n=n,
-        logprobs=whole(body.logprobs, "logprobs", 0, MAX_LIKELIEST),
+    likeliest = whole(body.logprobs, "logprobs", 0, MAX_LIKELIEST)
+    return sampling_of(
+        body, seed, choices=MAX_CHOICES, max_tokens=MAX_TOKENS if limit is None else limit, logprobs=likeliest
     )

@@ -12,7 +12,7 @@ from cortex.neuron.config import SimScript
 from cortex.protocol.deltas import Finish, Piece, ToolEnd
 from cortex.protocol.faults import Code, fault
 from cortex.protocol.request import Chat, Complete
-from cortex.protocol.toolcalls import call_ids, parser_for
+from cortex.protocol.toolcalls import PLAIN, call_ids, parser_for
 from cortex.protocol.toolcalls.steps import MADE, MALFORMED, Repair
 from cortex.protocol.values import FinishReason
 
@@ -29,7 +29,7 @@ class Spoken:
         self._chunks = [text[start : start + TOKEN] for start in range(0, len(text), TOKEN)]
         offered = () if isinstance(request, Complete) or request.tool_choice.mode == "none" else request.tools
         self._parser = parser_for(
-            script.family,
+            PLAIN if isinstance(request, Complete) else script.family,
             offered,
             reasoning_open=script.reasoning_open,
             call_id=call_ids(key, choice),

@@ -27,6 +27,7 @@ class Fleet(Processes):
         hosts: dict[str, dict[str, Any]],
         models: list[dict[str, Any]],
         settings: dict[str, Any] | None = None,
+        gateway: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(data)
         self.port, self.metrics_port = free_port(), free_port()
@@ -35,7 +36,7 @@ class Fleet(Processes):
         planes = [Planes.under(home) for home in self.homes]
         for number, home in enumerate(self.homes):
             home.mkdir(parents=True)
-            gateway = {
+            listen = {
                 "listen": f"127.0.0.1:{self.port}",
                 "metrics_listen": f"127.0.0.1:{self.metrics_port}",
                 "workers": 1,
@@ -43,7 +44,8 @@ class Fleet(Processes):
                 "brokers": [one.edge for one in planes],
             }
             broker = {"name": f"broker-{number}", "peer": peers[number], "peers": peers}
-            self._write(home / "cortex.toml", {"gateway": gateway, "broker": broker, **(settings or {})})
+            sections = {"gateway": {**listen, **(gateway or {})}, "broker": broker, **(settings or {})}
+            self._write(home / "cortex.toml", sections)
             self._write(home / "models.toml", {"models": models})
         for name, sim in hosts.items():
             host = {"name": name, "engine": "sim", "brokers": [one.neuron for one in planes]}

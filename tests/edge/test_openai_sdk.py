@@ -1,5 +1,9 @@
 """What the official client hears in a stream is what it reads in a whole answer, for each dialect of OpenAI's."""
 
+import base64
+import json
+import struct
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -8,8 +12,11 @@ from said import USAGE, client_for, deltas, replies, stream_of
 from cortex.edge.dialects.dialect import Answered, Asked
 from cortex.edge.dialects.openai_chat_reply import OpenAIChat
 from cortex.edge.dialects.openai_completions_reply import OpenAICompletions
+from cortex.edge.dialects.openai_embeddings import parse as parse_embeddings
+from cortex.edge.dialects.openai_embeddings import reply as embeddings_reply
 from cortex.edge.dialects.openai_responses_reply import OpenAIResponses
 from cortex.protocol.faults import Code, Fault
+from cortex.protocol.values import Usage
 
 ANSWERED = Answered("1a", "demo", 123)
 SIZES = st.sampled_from([1, 7, 64, 4096])
@@ -143,6 +150,25 @@ def test_a_completion_is_the_same_streamed_and_whole(data, size):
         for choice in answer.choices
     ]
     assert tokens == whole_tokens
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.data(), st.integers(1, 4), st.integers(1, 3))
+def test_vectors_are_the_same_in_both_writings(data, texts, length):
+    """The client asks for base64 by itself, and reads bit for bit what a list of numbers says."""
+    numbers = st.floats(width=32, allow_nan=False, allow_infinity=False)
+    rows = [data.draw(st.lists(numbers, min_size=length, max_size=length)) for _ in range(texts)]
+    vectors = b"".join(struct.pack(f"<{length}f", *row) for row in rows)
+    asked = {"model": "demo", "input": ["hi"] * texts}
+    for more in ({}, {"encoding_format": "float"}, {"encoding_format": "base64"}):
+        parsed = parse_embeddings(json.dumps({**asked, "encoding_format": "base64", **more}).encode())
+        whole = b"".join(embeddings_reply(parsed, vectors, Usage(prompt=9)))
+        answer = client_for(whole).embeddings.create(**asked, **more)
+        heard = [one.embedding for one in answer.data]
+        if more.get("encoding_format") == "base64":
+            heard = [list(struct.unpack(f"<{length}f", base64.b64decode(one))) for one in heard]
+        assert [list(one) for one in heard] == rows
+        assert (answer.usage.prompt_tokens, [one.index for one in answer.data]) == (9, list(range(texts)))
 
 
 @pytest.mark.parametrize("size", [1, 4096])

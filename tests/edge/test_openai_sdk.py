@@ -93,33 +93,49 @@ def test_a_response_is_the_same_streamed_and_whole(data, size):
 @settings(deadline=None, max_examples=60)
 @given(st.data(), SIZES)
 def test_a_chat_is_the_same_streamed_and_whole(data, size):
-    """The client's own accumulator makes of the stream what stands in the whole answer."""
-    said = data.draw(deltas(data.draw(replies())))
-    stream, whole = both(
-        OpenAIChat(), b'{"model":"demo","messages":[{"role":"user","content":"hi"}],"logprobs":true}', said
+    """Text, reasoning, calls, log probabilities and reason of two choices whose deltas come in any order."""
+    said = [data.draw(deltas(data.draw(replies()), choice=index)) for index in range(2)]
+    turns = data.draw(st.permutations([index for index, one in enumerate(said) for _ in one]))
+    mixed = [said[index].pop(0) for index in turns]
+    body = (
+        b'{"model":"demo","messages":[{"role":"user","content":"hi"}],"logprobs":true,"top_logprobs":2,"n":2}'
     )
-    [choice] = client_for(whole).chat.completions.create(model="demo", messages=USER).choices
-    text, reasoning, calls, reason = "", "", {}, None
+    stream, whole = both(OpenAIChat(), body, mixed)
+    answer = client_for(whole).chat.completions.create(model="demo", messages=USER)
+    heard = [Choice(), Choice()]
     for chunk in client_for(stream, size=size).chat.completions.create(
         model="demo", messages=USER, stream=True
     ):
-        [one] = chunk.choices
-        text += one.delta.content or ""
-        reasoning += getattr(one.delta, "reasoning_content", None) or ""
+        for one in chunk.choices:
+            heard[one.index].hear(one)
+    assert [choice.index for choice in answer.choices] == [0, 1]
+    for one, choice in zip(heard, answer.choices, strict=True):
+        message = choice.message
+        assert one.text == (message.content or "")
+        assert one.reasoning == (getattr(message, "reasoning_content", None) or "")
+        assert one.reason == choice.finish_reason
+        assert one.scores == (choice.logprobs.content if choice.logprobs else [])
+        calls = [[call.id, call.function.name, call.function.arguments] for call in message.tool_calls or ()]
+        assert list(one.calls.values())[: len(calls)] == calls
+        assert len(one.calls) - len(calls) in (0, choice.finish_reason == "length")
+
+
+class Choice:
+    """What a client gathers of one choice."""
+
+    def __init__(self):
+        self.text, self.reasoning, self.calls, self.scores, self.reason = "", "", {}, [], None
+
+    def hear(self, one):
+        self.text += one.delta.content or ""
+        self.reasoning += getattr(one.delta, "reasoning_content", None) or ""
+        self.scores += (one.logprobs and one.logprobs.content) or []
+        self.reason = one.finish_reason or self.reason
         for call in one.delta.tool_calls or ():
-            known = calls.setdefault(call.index, ["", "", ""])
+            known = self.calls.setdefault(call.index, ["", "", ""])
             known[0] += call.id or ""
             known[1] += call.function.name or ""
             known[2] += call.function.arguments or ""
-        reason = one.finish_reason or reason
-    message = choice.message
-    assert text == (message.content or "")
-    assert reasoning == (getattr(message, "reasoning_content", None) or "")
-    assert reason == choice.finish_reason
-    whole_calls = [
-        [call.id, call.function.name, call.function.arguments] for call in message.tool_calls or ()
-    ]
-    assert list(calls.values())[: len(whole_calls)] == whole_calls
 
 
 @settings(deadline=None, max_examples=60)

@@ -101,19 +101,19 @@ class Suite(ChatModelIntegrationTests):
     def model_override_value(self) -> str:
         return SCRIPTED
 
-    @pytest.mark.xfail(reason="the demo model copies numbers of one digit only")
+    @pytest.mark.xfail(reason="the demo model copies numbers of one digit only", run=False)
     def test_tool_calling(self, model: BaseChatModel) -> None:
         super().test_tool_calling(model)
 
-    @pytest.mark.xfail(reason="the demo model copies numbers of one digit only")
+    @pytest.mark.xfail(reason="the demo model copies numbers of one digit only", run=False)
     async def test_tool_calling_async(self, model: BaseChatModel) -> None:
         await super().test_tool_calling_async(model)
 
-    @pytest.mark.xfail(reason="the demo model always passes an argument")
+    @pytest.mark.xfail(reason="the demo model always passes an argument", run=False)
     def test_tool_calling_with_no_arguments(self, model: BaseChatModel) -> None:
         super().test_tool_calling_with_no_arguments(model)
 
-    @pytest.mark.xfail(reason="the demo model knows no Chinese")
+    @pytest.mark.xfail(reason="the demo model knows no Chinese", run=False)
     def test_unicode_tool_call_integration(self, model: BaseChatModel, **more: Any) -> None:
         super().test_unicode_tool_call_integration(model, **more)
 

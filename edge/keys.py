@@ -28,13 +28,15 @@ NO_KEY = Fault(
     code=Code.INVALID_API_KEY,
     message="An API key is required; send it as Authorization: Bearer KEY, or as x-api-key: KEY.",
 )
+INCORRECT = "Incorrect API key provided"
+"""OpenAI's words. LiteLLM tells a wrong key from a wrong request by nothing else, and aider goes through it."""
 WRONG = Fault(
     code=Code.INVALID_API_KEY,
-    message="The API key is not valid; check it, or ask the operator of this gateway for another.",
+    message=f"{INCORRECT}; check it, or ask the operator of this gateway for another.",
 )
 REVOKED = Fault(
     code=Code.INVALID_API_KEY,
-    message="This API key was revoked; ask the operator of this gateway for another.",
+    message=f"{INCORRECT}: it was revoked; ask the operator of this gateway for another.",
 )
 
 
@@ -90,7 +92,7 @@ class Keys:
         if key.expires <= now:
             return Fault(
                 code=Code.INVALID_API_KEY,
-                message=f"This API key expired at {key.expiry}; ask the operator of this gateway for another.",
+                message=f"{INCORRECT}: it expired at {key.expiry}; ask the operator of this gateway for another.",
             )
         return key
 

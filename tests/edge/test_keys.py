@@ -58,6 +58,12 @@ def test_the_holder_is_told_why():
     assert EXPIRED in keys(entry(expires=EXPIRED)).holder([presented()], NOW).message
 
 
+def test_litellm_tells_a_wrong_key_from_a_wrong_request():
+    """By OpenAI's words for one; without them it calls every 401 of type invalid_request_error a bad request."""
+    late = keys(entry(expires=EXPIRED)).holder([presented()], NOW)
+    assert all("Incorrect API key provided" in told.message for told in (WRONG, REVOKED, late))
+
+
 @given(st.permutations(["none", presented("gone"), presented()]))
 def test_one_good_credential_is_enough(given_):
     """Agents send a made-up one beside the real one; the most telling refusal is given if none is good."""

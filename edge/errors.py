@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 import msgspec
+from msgspec.structs import replace
 
 from cortex.protocol.faults import Code, Fault
 
@@ -109,6 +110,15 @@ class _OpenAI:
         return http_envelope(status, message)
 
 
+class _Responses(_OpenAI):
+    """As OpenAI's other routes; what an engine found in the messages, the client sent as its `input`."""
+
+    def fault(self, fault: Fault, request_id: str) -> bytes:
+        return super().fault(
+            replace(fault, param="input") if fault.param == "messages" else fault, request_id
+        )
+
+
 class _Anthropic:
     id_headers: tuple[bytes, ...] = (b"x-request-id", b"request-id")
 
@@ -128,6 +138,7 @@ class _Anthropic:
 
 
 OPENAI: Shape = _OpenAI()
+RESPONSES: Shape = _Responses()
 ANTHROPIC: Shape = _Anthropic()
 
 
@@ -135,6 +146,8 @@ def shape_of(path: str, headers: Iterable[tuple[bytes, bytes]]) -> Shape:
     """Whose words a request is refused in. The list of models is one that both dialects ask for."""
     if path == "/v1/messages" or path.startswith("/v1/messages/"):
         return ANTHROPIC
+    if path == "/v1/responses" or path.startswith("/v1/responses/"):
+        return RESPONSES
     if path == "/v1/models" or path.startswith("/v1/models/"):
         return ANTHROPIC if any(name == b"anthropic-version" for name, _ in headers) else OPENAI
     return OPENAI

@@ -243,7 +243,7 @@ class SimEngine:
             raise fault(
                 Code.CONTEXT_LENGTH_EXCEEDED,
                 f"This model's maximum context length is {held.context} tokens, and the prompt has {prompt}.",
-                param="messages",
+                param="messages" if isinstance(request, Chat) else "prompt",
                 tokens=prompt,
                 limit=held.context,
             )

@@ -6,7 +6,7 @@ import pytest
 from asgi_driver import Exchange
 from edge_world import HI, World, run
 
-from cortex.edge.errors import ANTHROPIC, ANTHROPIC_TYPES, OPENAI, STATUSES, shape_of
+from cortex.edge.errors import ANTHROPIC, ANTHROPIC_TYPES, OPENAI, RESPONSES, STATUSES, shape_of
 from cortex.protocol.faults import Code, Fault
 
 MESSAGES = "/v1/messages"
@@ -20,6 +20,9 @@ VERSION = {"anthropic-version": "2026-10-21"}
         ("/v1/messages/count_tokens", False, ANTHROPIC),
         ("/v1/messages/batches", False, ANTHROPIC),
         ("/v1/messagesx", False, OPENAI),
+        ("/v1/responses", False, RESPONSES),
+        ("/v1/responses/resp_1", True, RESPONSES),
+        ("/v1/responsesx", False, OPENAI),
         ("/v1/models", True, ANTHROPIC),
         ("/v1/models/org/demo", True, ANTHROPIC),
         ("/v1/models", False, OPENAI),
@@ -31,6 +34,17 @@ def test_the_path_decides_and_for_models_the_version(path, version, shape):
     """The list of models is shared; whoever names Anthropic's version gets Anthropic's shape."""
     headers = [(b"anthropic-version", b"2023-06-01")] if version else [(b"host", b"x")]
     assert shape_of(path, headers) is shape
+
+
+def test_what_is_wrong_with_the_messages_of_responses_is_wrong_with_its_input():
+    """An engine knows messages only; the client is told the name of the field that it sent."""
+    fault = Fault(code=Code.CONTEXT_LENGTH_EXCEEDED, message="Too long.", param="messages", tokens=9, limit=8)
+    told = [json.loads(shape.fault(fault, "req_1"))["error"]["param"] for shape in (RESPONSES, OPENAI)]
+    assert told == ["input", "messages"]
+    other = json.loads(
+        RESPONSES.fault(Fault(code=Code.MODEL_NOT_FOUND, message="No.", param="model"), "req_1")
+    )
+    assert other["error"]["param"] == "model"
 
 
 @pytest.mark.parametrize("code", Code)

@@ -38,6 +38,7 @@ STATES = {
 """The least that some scenes must have, or the world has become too tame: together more than 50,000."""
 
 
+@pytest.mark.timeout(400)  # it counts states, not seconds: a busy machine takes long
 @pytest.mark.parametrize("scene", SCENES + (DEEP if IS_DEEP else ()), ids=lambda scene: scene.name)
 def test_no_state_is_forbidden_and_from_each_everybody_can_be_served(scene: Scene) -> None:
     """Safety after everything that happens; and from every state a way without faults answers all who wait."""

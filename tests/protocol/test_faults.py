@@ -15,6 +15,8 @@ LASTING = {
     "does_not_fit",
     "invalid_api_key",
     "model_not_allowed",
+    "response_not_found",
+    "previous_response_not_found",
     "unknown_request",
     "unsupported_message",
     "load_failed",

@@ -71,7 +71,10 @@ class Refusal:
     @property
     def headers(self) -> list[tuple[bytes, bytes]]:
         extra = headers_of(self.reason) if isinstance(self.reason, Fault) else {}
-        return [(name.encode(), value.encode()) for name, value in extra.items()]
+        told = [(name.encode(), value.encode()) for name, value in extra.items()]
+        if self.status == 426:  # RFC 9110, 15.5.22: it has to name what would do
+            return [*told, (b"upgrade", b"HTTP/1.1"), (b"connection", b"upgrade, close")]
+        return [*told, (b"connection", b"close")]
 
     def body(self, shape: Shape, request_id: str) -> bytes:
         """What is wrong, as clients of the route know it."""
@@ -214,7 +217,6 @@ class Guard:
             (b"content-length", b"%d" % len(body)),
             *_id_headers(scope),
             *refusal.headers,
-            (b"connection", b"close"),
         ]
         await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
         body = b"" if scope["method"] == "HEAD" else body

@@ -60,10 +60,14 @@ class Scores(Struct, frozen=True, array_like=True, gc=False, tag="l"):
 
 
 class Finish(Struct, frozen=True, array_like=True, gc=False, tag="f"):
-    """This choice has ended. `stop` is the stop string that ended it, if one did."""
+    """This choice has ended. `stop` is the stop string that ended it, if one did.
+
+    `window`: no limit that was asked for ended it, but the end of the model's context.
+    """
 
     reason: FinishReason
     stop: str = ""
+    window: bool = False
 
 
 Piece = TextPiece | ReasoningPiece | ToolStart | ToolArguments | ToolEnd | Scores | Finish

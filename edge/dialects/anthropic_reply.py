@@ -44,6 +44,7 @@ class Ending:
     def __init__(self) -> None:
         self.reason = "stop"
         self.stop: str | None = None
+        self.window = False
         self.calls = 0
         """Those that ended: half a call is none."""
 
@@ -51,11 +52,12 @@ class Ending:
         """The model has ended."""
         self.reason = piece.reason
         self.stop = piece.stop or None
+        self.window = piece.window
 
     def told(self) -> dict[str, object]:
         """The reason as clients know it. With calls made it must say so, or agents stop half-way."""
         if self.reason == "length":
-            return reasons("max_tokens")
+            return reasons("model_context_window_exceeded" if self.window else "max_tokens")
         if self.calls:
             return reasons("tool_use")
         return reasons("end_turn") if self.stop is None else reasons("stop_sequence", self.stop)

@@ -8,7 +8,7 @@ from msgspec import UNSET, UnsetType
 
 from cortex.edge.openapi.replies import Reply
 
-StopReason = Literal["end_turn", "max_tokens", "stop_sequence", "tool_use"]
+StopReason = Literal["end_turn", "max_tokens", "stop_sequence", "tool_use", "model_context_window_exceeded"]
 
 
 class ThinkingTokens(Reply):

@@ -55,7 +55,7 @@ def text(token_id: int) -> str:
 
 @dataclass(slots=True)
 class Run:
-    """One job under way: `counts` tokens of each choice are out, `wanted` is where each ends."""
+    """One job under way: `counts` tokens of each choice are out, `wanted` is where each ends, `limit` what was asked."""
 
     job: Job
     model: str
@@ -65,6 +65,7 @@ class Run:
     wanted: int
     reason: FinishReason
     counts: list[int] = field(default_factory=list)
+    limit: int | None = None
     width: int = 0
     """Of an embedding's vectors."""
     spoken: list[Spoken] = field(default_factory=list)
@@ -253,7 +254,7 @@ class SimEngine:
         ready = now + prompt / self._script.prefill_per_s
         reason: FinishReason = "stop" if wanted == end else "length"
         counts = [len(done) for done in job.prefix] or [0] * request.sampling.n
-        run = Run(job, request.model, prompt, now, ready, wanted, reason, counts)
+        run = Run(job, request.model, prompt, now, ready, wanted, reason, counts, limit)
         if (script := self._script.scripts.get(request.model)) is not None:
             run.spoken = [Spoken(script, request, job.key[0], choice) for choice in range(len(counts))]
             run.wanted = min(limit or room, room, len(run.spoken[0]))
@@ -364,10 +365,11 @@ class SimEngine:
 
 
 def _pieces(run: Run, choice: int, index: int, made: int, reason: FinishReason | None) -> list[Piece]:
+    window = reason == "length" and run.wanted != run.limit
     if run.spoken:
-        return run.spoken[choice].say(index, reason)
+        return run.spoken[choice].say(index, reason, window=window)
     pieces: list[Piece] = [TextPiece(text(made))]
-    return pieces if reason is None else [*pieces, Finish(reason)]
+    return pieces if reason is None else [*pieces, Finish(reason, "", window)]
 
 
 def _rated(run: Run, pieces: list[Piece]) -> list[Piece]:

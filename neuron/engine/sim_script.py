@@ -50,8 +50,11 @@ class Spoken:
             counts[MADE] = self._calls
         return counts
 
-    def say(self, index: int, reason: FinishReason | None) -> list[Piece]:
-        """The pieces of token `index`, the last one if there is a `reason`. Raises `FaultError` for a call that broke."""
+    def say(self, index: int, reason: FinishReason | None, *, window: bool = False) -> list[Piece]:
+        """The pieces of token `index`, the last one if there is a `reason`. Raises `FaultError` for a call that broke.
+
+        `window`: the context ends it.
+        """
         self.reasoning += self._parser.in_reasoning
         pieces = self._parser.push("".join(self._chunks[index : index + 1]))
         if reason is not None:
@@ -60,7 +63,8 @@ class Spoken:
         if self._parser.malformed is not None and reason != "length":
             raise fault(Code.TOOL_CALL_MALFORMED, f"The script broke a tool call ({self._parser.malformed}).")
         if reason is not None:
-            pieces.append(Finish("tool_calls" if self._calls and reason == "stop" else reason))
+            told: FinishReason = "tool_calls" if self._calls and reason == "stop" else reason
+            pieces.append(Finish(told, "", window))
         return pieces
 
 

@@ -179,6 +179,7 @@ def test_a_whole_answer_in_one_body():
         (Finish("stop"), "end_turn", None),
         (Finish("stop", "END"), "stop_sequence", "END"),
         (Finish("length"), "max_tokens", None),
+        (Finish("length", window=True), "model_context_window_exceeded", None),
         (Finish("cancelled"), "end_turn", None),
         (Finish("tool_calls"), "end_turn", None),
     ],
@@ -323,7 +324,11 @@ def scripts(draw):
             pieces.append(ToolEnd(calls))
             calls += 1
     pieces.append(
-        Finish(draw(st.sampled_from(["stop", "length", "tool_calls"])), draw(st.sampled_from(["", "END"])))
+        Finish(
+            draw(st.sampled_from(["stop", "length", "tool_calls"])),
+            draw(st.sampled_from(["", "END"])),
+            draw(st.booleans()),
+        )
     )
     deltas = []
     while pieces:

@@ -225,6 +225,7 @@ def test_an_agent_that_asks_for_a_websocket_is_told_at_once():
         headers = {"upgrade": "websocket", "connection": "Upgrade", "sec-websocket-version": "13"}
         refused = await Exchange(world.app, "GET", PATH, headers=headers).done()
         assert (refused.status, refused.json["error"]["code"]) == (426, "upgrade_required")
+        assert (refused.headers["upgrade"], refused.headers["connection"]) == ("HTTP/1.1", "upgrade, close")
         assert (await world.get(PATH)).status == 405
 
     run(scenario())

@@ -83,21 +83,22 @@ def test_a_replay_continues_where_the_earlier_attempt_stopped() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "tokens", "reason"),
+    ("asked", "tokens", "finish"),
     [
-        ({"max_tokens": 5}, 5, "length"),
-        ({"max_tokens": 64_000}, 19, "length"),
-        ({}, 8, "stop"),
+        ({"max_tokens": 5}, 5, Finish("length")),
+        ({"max_tokens": 19}, 19, Finish("length")),
+        ({"max_tokens": 64_000}, 19, Finish("length", window=True)),
+        ({}, 8, Finish("stop")),
     ],
 )
 def test_a_limit_beyond_the_context_is_the_room_that_there_is(
-    asked: dict[str, int], tokens: int, reason: str
+    asked: dict[str, int], tokens: int, finish: Finish
 ) -> None:
     """No refusal: the answer ends by length where the context does; of its own accord after so many tokens."""
     engine = build(context=20, max_tokens=8)
     engine.admit(job(**asked), 0.0)
     last = [output for _, output in run(engine) if isinstance(output, Delta)][-1]
-    assert (last.seq + 1, last.pieces[-1]) == (tokens, Finish(reason))  # type: ignore[arg-type]
+    assert (last.seq + 1, last.pieces[-1]) == (tokens, finish)
 
 
 def test_a_prompt_takes_its_time() -> None:

@@ -187,6 +187,7 @@ def test_a_websocket_is_refused_at_once(stack: Stack) -> None:
             )
             answer = connection.getresponse()
             assert (answer.status, json.loads(answer.read())["error"]["code"]) == (426, "upgrade_required")
+            assert answer.headers["Upgrade"] == "HTTP/1.1"
         finally:
             connection.close()
 

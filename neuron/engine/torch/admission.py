@@ -18,12 +18,16 @@ MAX_STOPS = 16_384
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """A request that can run: `limit` is the length, prompt included, at which each choice ends."""
+    """A request that can run: `limit` is the length, prompt included, at which each choice ends.
+
+    `window`: that is where the model's context ends, and not what was asked for.
+    """
 
     request: Chat | Complete
     prompt: Prompt
     prefixes: tuple[tuple[int, ...], ...]
     limit: int
+    window: bool
 
     @property
     def choices(self) -> int:
@@ -54,8 +58,9 @@ def admit(job: Job, loaded: Loaded, slots: int) -> Admitted:
         )
     # Clients that always ask for 32,000 tokens get the room that there is, and finish reason "length" at its end.
     wanted = request.sampling.max_tokens
-    limit = loaded.context if wanted is None else min(loaded.context, length + wanted)
-    return Admitted(request, prompt, prefixes, limit)
+    window = wanted is None or length + wanted > loaded.context
+    limit = loaded.context if window or wanted is None else length + wanted
+    return Admitted(request, prompt, prefixes, limit, window)
 
 
 def _check_parameters(request: Chat | Complete, slots: int) -> None:

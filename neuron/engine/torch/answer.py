@@ -17,15 +17,25 @@ from cortex.protocol.values import FinishReason
 
 
 class Answer:
-    """`reasoning` counts the tokens that found the parser inside the model's reasoning; `ended` is final."""
+    """`reasoning` counts the tokens that found the parser inside the model's reasoning; `ended` is final.
+
+    `window`: where there is no room for another token, the model's context is full.
+    """
 
     def __init__(
-        self, detokenizer: Detokenizer, stops: StopFilter, parser: Parser, *, eos: frozenset[int]
+        self,
+        detokenizer: Detokenizer,
+        stops: StopFilter,
+        parser: Parser,
+        *,
+        eos: frozenset[int],
+        window: bool = False,
     ) -> None:
         self._detokenizer = detokenizer
         self._stops = stops
         self._parser = parser
         self._eos = eos
+        self._window = window
         self._calls = 0
         self.reasoning = 0
         self.ended = False
@@ -96,4 +106,4 @@ class Answer:
             reason = "stop"
         elif self._calls and reason == "stop":
             reason = "tool_calls"
-        return [*pieces, Finish(reason, stop)]
+        return [*pieces, Finish(reason, stop, self._window and reason == "length")]

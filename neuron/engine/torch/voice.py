@@ -33,6 +33,7 @@ def new_answer(loaded: Loaded, admitted: Admitted, request: str, choice: int) ->
         StopFilter(sampling.stop),
         parser,
         eos=frozenset() if sampling.ignore_eos else loaded.eos,
+        window=admitted.window,
     )
 
 

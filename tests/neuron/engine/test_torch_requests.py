@@ -12,7 +12,7 @@ from cortex.neuron.engine.base import Job
 from cortex.neuron.engine.torch.engine import TorchEngine
 from cortex.neuron.engine.torch.sampler import Picked
 from cortex.neuron.engine.torch.template import render
-from cortex.protocol.deltas import ToolArguments, ToolStart
+from cortex.protocol.deltas import Finish, ToolArguments, ToolStart
 from cortex.protocol.faults import Code, FaultError
 from cortex.protocol.messages import Failed, Finished
 from cortex.protocol.request import (
@@ -57,15 +57,17 @@ def test_max_tokens(drive: Driving) -> None:
     """The answer has exactly max_tokens tokens."""
     heard = drive().run(complete(max_tokens=1))
     assert len(heard.tokens[0]) == 1
-    assert heard.finish().reason == "length"
+    assert heard.finish() == Finish("length")
 
 
 def test_no_max_tokens(drive: Driving) -> None:
-    """Without a limit, or with one beyond the context, an answer fills the context."""
+    """Without a limit, or with one beyond the context, an answer fills the context, and says so."""
     for limit in (None, 10_000):
         heard = drive(context=64).run(complete(max_tokens=limit))
         assert heard.terminal.totals == (24,)
-        assert heard.finish().reason == "length"
+        assert heard.finish() == Finish("length", window=True)
+    exact = drive(context=64).run(complete(max_tokens=24), "exact")
+    assert exact.finish() == Finish("length")
 
 
 def test_every_eos_ends(drive: Driving, monkeypatch) -> None:

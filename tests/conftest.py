@@ -1,4 +1,4 @@
-"""Property tests here are repeatable and have no clock: a slow machine is no failure.
+"""Property tests are repeatable and have no clock: a slow machine is no failure.
 
 HYPOTHESIS_PROFILE=long makes a hundred times as many examples, other ones each time: `make test-long`.
 """

@@ -44,6 +44,31 @@ def test_what_was_unused_for_longest_leaves_first() -> None:
     assert len(blobs) == 4
 
 
+def test_who_keeps_most_makes_room() -> None:
+    """However much somebody leaves, it costs nobody else what they left before."""
+    blobs = Blobs(ROOM)
+    blobs.keep("mine", "me", bytes(10), 0)
+    for number in range(100):
+        assert blobs.keep(f"yours{number}", "you", bytes(10), 1 + number)
+    assert blobs.fetch("mine", "me", 102) is not None
+    left = [number for number in range(100) if blobs.fetch(f"yours{number}", "you", 102) is not None]
+    assert left == [97, 98, 99]
+    for number in range(100):
+        assert blobs.keep(f"more{number}", "me", bytes(10), 103)
+    assert blobs.fetch("yours99", "you", 104) is not None
+    assert len(blobs) == 4
+
+
+def test_many_who_keep_little_take_little() -> None:
+    """What is noted of them to find who makes room does not grow with what they leave."""
+    blobs = Blobs(2_000 * (OVERHEAD + 10))
+    for number in range(9_000):
+        blobs.keep(f"b{number}", f"p{number % 2_000}", bytes(10), 0)
+    assert len(blobs) == 2_000
+    assert len(blobs._richest) <= 2 * 2_000 + 64
+    blobs.check()
+
+
 @given(
     st.lists(
         st.tuples(

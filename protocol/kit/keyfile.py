@@ -54,11 +54,16 @@ def read(path: Path) -> KeyFile:
 
 
 def mark(path: Path) -> Mark | None:
-    """What tells two versions of a file apart, its mode too; None if it is not there."""
+    """What tells two versions of a file apart, its mode too; None if it is not there.
+
+    Raises `SettingsError` if that cannot be found out: whoever asks must not take it for a file that is not there.
+    """
     try:
         found = path.stat()
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        raise SettingsError(f"{path}: {error.strerror}") from error
     return found.st_mtime_ns, found.st_size, found.st_ino, found.st_mode
 
 

@@ -1,6 +1,7 @@
 """The file behind the keys: read again when it changes, all or not at all."""
 
 import asyncio
+import os
 
 import pytest
 from asgi_driver import turn_until
@@ -8,7 +9,7 @@ from edge_world import World, run
 from made_keys import entry, presented, ring
 
 from cortex.edge import keyring as rim
-from cortex.edge.keyring import Gate, Keyring, credentials
+from cortex.edge.keyring import PATIENCE, Gate, Keyring, credentials
 from cortex.protocol.keys import KeyFile
 from cortex.protocol.kit import keyfile
 from cortex.protocol.kit.settings import SettingsError
@@ -54,7 +55,7 @@ def test_a_change_is_taken_whole_or_not_at_all(tmp_path, caplog):
     keyring.look()
     keyring.look()
     assert let_in(keyring, presented("efgh")) is True
-    assert caplog.text.count("stay in force") == 1
+    assert caplog.text.count("the keys read before stay in force") == 1
     keyfile.write(path, KeyFile(keys=(entry(),)))
     path.chmod(0o644)
     keyring.look()
@@ -80,6 +81,68 @@ def test_a_permission_that_is_mended_is_noticed(tmp_path):
     path.chmod(0o600)
     keyring.look()
     assert let_in(keyring, presented()) is True
+
+
+def test_a_first_file_that_cannot_be_read_lets_nobody_in(tmp_path, caplog):
+    """It turns keys on all the same; the log says what is wrong, once, and nothing of keys that were read before."""
+    path = tmp_path / "keys.toml"
+    keyring = Keyring(path)
+    keyring.load()
+    keyfile.write(path, KeyFile(keys=(entry(),)))
+    path.chmod(0o644)
+    for _ in range(2 * PATIENCE + 1):
+        keyring.look()
+        assert let_in(keyring, presented()) == "keys_unreadable"
+    assert caplog.text.count("nobody is let in") == 1
+    path.chmod(0o600)
+    keyring.look()
+    assert let_in(keyring, presented()) is True
+
+
+def test_what_was_in_the_way_of_reading_may_pass(tmp_path, monkeypatch):
+    """A revocation is not lost because there was no free descriptor at that moment."""
+    path = tmp_path / "keys.toml"
+    keyring = ring(path, entry())
+    keyfile.write(path, KeyFile(keys=(entry(revoked=True),)))
+    for name in ("read", "mark"):
+        with monkeypatch.context() as during:
+            during.setattr(keyfile, name, failing)
+            keyring.look()
+            assert let_in(keyring, presented()) is True
+    for _ in range(PATIENCE):
+        keyring.look()
+    assert let_in(keyring, presented()) == "invalid_api_key"
+
+
+def failing(_path):
+    raise SettingsError("keys.toml: Too many open files")
+
+
+def test_a_file_that_cannot_be_looked_at_is_not_taken_for_none(tmp_path, monkeypatch):
+    """Whether there is one is not known then, and nobody is let in."""
+    keyring = Keyring(tmp_path / "keys.toml")
+    with monkeypatch.context() as during:
+        during.setattr(keyfile, "mark", failing)
+        keyring.load_or_close()
+        assert let_in(keyring) == "keys_unreadable"
+    for _ in range(PATIENCE):
+        keyring.look()
+    assert let_in(keyring) is True
+
+
+def test_a_worker_that_replaces_another_knows_that_keys_were_in_use(tmp_path):
+    """They came while the gateway ran, and their file is gone when the new worker is forked off."""
+    path = tmp_path / "keys.toml"
+    arbiter = Keyring(path)
+    arbiter.load()
+    if (worker := os.fork()) == 0:
+        keyfile.write(path, KeyFile(keys=(entry(),)))
+        arbiter.look()
+        os._exit(0 if let_in(arbiter) == "invalid_api_key" else 1)
+    assert os.waitpid(worker, 0)[1] == 0
+    path.unlink()
+    arbiter.load_or_close()
+    assert let_in(arbiter) == "keys_unreadable"
 
 
 def test_a_start_with_a_wrong_file_is_refused(tmp_path):
@@ -154,9 +217,9 @@ def test_the_worker_looks_after_its_keys(tmp_path):
         scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}}
         task = asyncio.ensure_future(world.app(scope, inbox.get, send))
         inbox.put_nowait({"type": "lifespan.startup"})
-        await turn_until(lambda: keyring._timer is not None)
+        await turn_until(lambda: keyring._watching is not None)
         inbox.put_nowait({"type": "lifespan.shutdown"})
         await task
-        assert keyring._timer is None
+        assert keyring._watching is None
 
     run(scenario())

@@ -74,7 +74,7 @@ def create_app(settings: Gateway, link: Link, metrics: Metrics, keyring: Keyring
     edge = Edge(app, settings, link, metrics, keyring)
     root = RootResource()
     openapi = OpenAPIResource()
-    health = HealthResource(link, lambda: edge.draining)
+    health = HealthResource(link, lambda: edge.draining, lambda: keyring.keys is not None)
     models = ModelsResource(link)
     responses = ResponsesResource(OpenAIResponses(), link, settings, metrics)
 

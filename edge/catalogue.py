@@ -141,6 +141,10 @@ class Catalogue:
         """The model as a metric's label: a client cannot make up labels."""
         return self._resolver.id_of(model) or "unknown"
 
+    def written(self, model: str) -> str:
+        """The name, as the fleet's settings have it, by which `find` finds a model."""
+        return self._resolver.written(model)
+
     def find(self, model: str) -> CatalogueEntry:
         """The entry that a name stands for, or a fault: 404 if the fleet is known and has no such model."""
         found = self._resolver.id_of(model)

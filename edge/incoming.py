@@ -10,7 +10,7 @@ import falcon.asgi
 from cortex.edge.catalogue import Catalogue
 from cortex.edge.errors import JSON_TYPE
 from cortex.edge.keys import Key, not_allowed
-from cortex.protocol.faults import FaultError
+from cortex.protocol.faults import Code, FaultError
 from cortex.protocol.messages import CatalogueEntry
 
 BYTES_PER_TOKEN = 4
@@ -39,11 +39,19 @@ def key_of(req: falcon.asgi.Request) -> Key | None:
 
 
 def model_for(req: falcon.asgi.Request, catalogue: Catalogue, name: str) -> CatalogueEntry:
-    """The model of this name. Raises `FaultError` if there is none, or if the request's key may not use it."""
-    entry = catalogue.find(name)
-    req.context.model = entry.id
+    """The model of this name. Raises `FaultError` if there is none, or if the request's key may not use it.
+
+    A key that may use some models alone is not told which others there are.
+    """
     key = key_of(req)
-    if key is not None and not key.may_use(name, entry.id):
+    try:
+        entry = catalogue.find(name)
+    except FaultError as error:
+        if error.fault.code is Code.MODEL_NOT_FOUND and key is not None and key.models:
+            raise FaultError(not_allowed(key, name)) from None
+        raise
+    req.context.model = entry.id
+    if key is not None and not key.may_use(entry.id, catalogue.written(name), asked=name):
         raise FaultError(not_allowed(key, name))
     return entry
 

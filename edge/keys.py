@@ -53,9 +53,14 @@ class Key(Struct, frozen=True, gc=False):
     expiry: str = ""
     revoked: bool = False
 
-    def may_use(self, *names: str) -> bool:
-        """Whether one of these names of a model is among those that it may use."""
-        return not self.models or any(fits(name, parts) for name in names for parts in self.models)
+    def may_use(self, *names: str, asked: str = "") -> bool:
+        """Whether a model is among those that it may use, by one of these names, which the fleet's settings have for it.
+
+        `asked` is what a client calls it, which it may have made up for a pattern: it has to be written here as it is.
+        """
+        if not self.models or ("*" not in asked and asked in self.names):
+            return True
+        return any(fits(name, parts) for name in names for parts in self.models)
 
 
 class Keys:

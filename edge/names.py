@@ -25,21 +25,31 @@ class Resolver:
         there = {name: id_ for name, id_ in names.aliases.items() if id_ in ids and name not in ids}
         self.exact = {name: id_ for name, id_ in there.items() if "*" not in name}
         self._patterns = sorted(
-            ((name.split("*"), id_) for name, id_ in there.items() if "*" in name),
+            ((name.split("*"), name, id_) for name, id_ in there.items() if "*" in name),
             key=lambda item: (-sum(map(len, item[0])), item[0]),
         )
         self._small = names.small if names.small in ids else None
 
     def id_of(self, name: str) -> str | None:
         """The id that a name stands for, or None."""
+        return self._found(name)[0]
+
+    def written(self, name: str) -> str:
+        """The name that the fleet's settings have for what this one means: clients can make up the rest of a `*`."""
+        return self._found(name)[1]
+
+    def _found(self, name: str) -> tuple[str | None, str]:
+        """An id, and by which written name it was found; the small model is found by its id."""
         if name in self._ids:
-            return name
+            return name, name
         if name in self.exact:
-            return self.exact[name]
-        for parts, id_ in self._patterns:
+            return self.exact[name], name
+        for parts, pattern, id_ in self._patterns:
             if fits(name, parts):
-                return id_
-        return self._small if self._small is not None and means_small(name) else None
+                return id_, pattern
+        if self._small is not None and means_small(name):
+            return self._small, self._small
+        return None, ""
 
 
 def fits(name: str, parts: list[str]) -> bool:

@@ -14,11 +14,15 @@ from cortex.edge.routes import Routes
 
 
 class HealthResource:
-    """`/livez` speaks of the process only, `/readyz` of serving, `/health` of everything in one object."""
+    """`/livez` speaks of the process only, `/readyz` of serving, `/health` of everything in one object.
 
-    def __init__(self, link: Link, draining: Callable[[], bool]) -> None:
+    Anybody may ask them. Models, brokers and hosts are named only while `protected` says that there are no keys.
+    """
+
+    def __init__(self, link: Link, draining: Callable[[], bool], protected: Callable[[], bool]) -> None:
         self._link = link
         self._draining = draining
+        self._protected = protected
 
     async def on_get_live(self, _req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """The process answers. Never depends on another one."""
@@ -40,11 +44,12 @@ class HealthResource:
     async def on_get(self, _req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """The fleet in short."""
         catalogue = self._link.catalogue
+        waiting, named = self._waiting_for(), not self._protected()
         summary = {
-            "status": "degraded" if self._waiting_for() else "ok",
-            "detail": self._waiting_for(),
-            "broker": catalogue.broker or None,
-            "brokers": [{"name": b.name or None, "live": b.live} for b in self._link.brokers],
+            "status": "degraded" if waiting else "ok",
+            "detail": waiting,
+            "broker": (named and catalogue.broker) or None,
+            "brokers": [{"name": (named and b.name) or None, "live": b.live} for b in self._link.brokers],
             "neurons": catalogue.neurons,
             "models": {"known": len(catalogue.entries), "loaded": catalogue.loaded},
         }
@@ -63,10 +68,11 @@ class HealthResource:
             return ""
         stalled = {node for entry in entries for node, state, _ in entry.locations if state == "stalled"}
         if stalled:
-            return f"no model can be served: {', '.join(sorted(stalled))} makes no progress"
+            which = f"{len(stalled)} device(s)" if self._protected() else ", ".join(sorted(stalled))
+            return f"no model can be served: {which} makes no progress"
         loading = [entry.id for entry in entries if entry.state == "loading"]
         if loading:
-            return f"loading {', '.join(loading)}"
+            return f"loading {f'{len(loading)} model(s)' if self._protected() else ', '.join(loading)}"
         return "no model can be served" if catalogue.neurons else "no device is ready"
 
     def _answer(self, resp: falcon.asgi.Response, status: int, body: Mapping[str, object]) -> None:

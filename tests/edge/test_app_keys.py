@@ -13,7 +13,7 @@ from memory_link import say
 from cortex.edge.keyring import OPEN, Keyring
 from cortex.edge.keys import Keys
 from cortex.protocol.keys import KeyFile
-from cortex.protocol.messages import Names
+from cortex.protocol.messages import CatalogueEntry, Names, Welcome
 
 NAMES = Names(aliases={"fast": "demo", "gpt-5*": "org/demo-1b"}, small="demo")
 
@@ -39,6 +39,28 @@ def test_the_four_are_open():
 
     run(scenario())
     assert {"/", "/livez", "/readyz", "/health"} == OPEN
+
+
+@pytest.mark.parametrize("state", ["loading", "hot"])
+def test_what_anybody_may_ask_names_nothing(state):
+    """Neither models nor hosts nor brokers, while there are keys."""
+
+    async def scenario():
+        here = world()
+        stalled = CatalogueEntry(
+            id="secret-model",
+            state=state,
+            locations=(("secret-host/cpu-0", "stalled", 0),) if state == "hot" else (),
+        )
+        here.link.catalogue.update(
+            Welcome(broker="secret-broker", catalogue=9, neurons=1, models=(stalled,), names=Names())
+        )
+        for path in sorted(OPEN):
+            exchange = await here.get(path)
+            assert b"secret" not in exchange.body, path
+        assert (await here.get("/readyz")).status == 503
+
+    run(scenario())
 
 
 def test_every_route_needs_a_key():
@@ -154,11 +176,22 @@ def test_a_head_is_refused_without_a_body():
         (("org/*",), "gpt-5-mini", 200),
         (("demo",), "claude-haiku", 200),
         (("org/*",), "claude-haiku", 403),
-        (("demo",), "nobody", 404),
+        (("demo", "claude-haiku"), "claude-haiku", 200),
+        (("org/demo-1b", "claude-haiku"), "claude-haiku", 200),
+        (("gpt-5-mini",), "gpt-5-mini", 200),
+        (("*-mini",), "gpt-5-mini", 403),
+        (("gpt-5*b",), "gpt-5*b", 403),
+        (("clau*",), "claude-haiku", 403),
+        (("demo",), "nobody", 403),
+        (("no*",), "nobody", 403),
+        ((), "nobody", 404),
     ],
 )
 def test_a_key_may_use_its_models(models, name, status):
-    """By any name of theirs; a refusal names those that it may use."""
+    """By any name that the settings have for them, or that it names itself; what a client makes up opens none.
+
+    A refusal names those that it may use, and not whether there is another one of that name.
+    """
 
     async def scenario():
         here = world(entry(models=models), script=say("x"))

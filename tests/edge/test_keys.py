@@ -97,7 +97,7 @@ def test_nothing_breaks_it(text):
     ],
 )
 def test_which_models_a_key_may_use(models, names, may):
-    """By the name that was asked for or by the id behind it; without a list all."""
+    """By a name of the model, which an id is too; without a list all."""
     key = keys(entry(models=models)).holder([presented()], NOW)
     assert key.may_use(*names) is may
 

@@ -126,8 +126,9 @@ class Stream:
 
 
 def _weight(item: Item) -> int:
+    """A prompt that is said again weighs nothing: it comes once, and is as long as the client made it."""
     weight = ITEM_BYTES
-    if type(item) is Delta:
+    if type(item) is Delta and item.tokens:
         for piece in item.pieces:
             if type(piece) is TextPiece or isinstance(piece, (ReasoningPiece, ToolArguments)):
                 weight += len(piece.text)

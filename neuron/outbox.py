@@ -1,7 +1,8 @@
 """What a device thread has to say to one broker, in order, while that broker cannot take it.
 
 Deltas that cannot leave are merged with later ones for the same edge, so that a peer that stands still for a second
-costs one larger frame and not a backlog; nothing overtakes anything that could concern the same request. Pure.
+costs one larger frame and not a backlog; nothing overtakes anything that could concern the same request. A prompt that
+is said again with its ratings may be larger than a frame: its deltas, which have no tokens, are spread over several. Pure.
 """
 
 from __future__ import annotations
@@ -11,7 +12,12 @@ from dataclasses import dataclass
 
 from msgspec import Struct
 
-from cortex.protocol.deltas import Delta, Piece, TextPiece
+from cortex.protocol.deltas import Delta, Piece, Scores, TextPiece
+
+FRAME = 1024 * 1024
+"""Bytes of prompts in one frame, estimated: far below what a frame may have."""
+NAME_BYTES, SIGN_BYTES = 48, 4
+"""What a rated token takes at most, but for strange ones; and a character."""
 
 
 @dataclass(slots=True)
@@ -28,6 +34,8 @@ class Batch:
 
     edge: bytes
     items: list[Delta]
+    prompts: int = 0
+    """Bytes of prompts in it."""
 
 
 class Outbox:
@@ -54,9 +62,11 @@ class Outbox:
         """Queue a delta, joining the batch for its edge if one is still open."""
         self.tokens += len(delta.tokens)
         batch = self._open.get(edge)
-        if batch is None:
+        size = 0 if delta.tokens else _size(delta)
+        if batch is None or (size and batch.prompts + size > FRAME):
             batch = self._open[edge] = Batch(edge, [])
             self._entries.append(batch)
+        batch.prompts += size
         batch.items.append(delta)
 
     def first(self) -> Post | Batch | None:
@@ -81,6 +91,17 @@ class Outbox:
         self._entries.clear()
         self._open.clear()
         self.tokens = 0
+
+
+def _size(delta: Delta) -> int:
+    """About how many bytes a part of a prompt takes."""
+    size = 0
+    for piece in delta.pieces:
+        if isinstance(piece, TextPiece):
+            size += SIGN_BYTES * len(piece.text)
+        elif isinstance(piece, Scores):
+            size += NAME_BYTES * sum(1 + len(score.likeliest) for score in piece.scores)
+    return size
 
 
 def merged(items: list[Delta]) -> list[Delta]:

@@ -5,6 +5,9 @@ A delta belongs to one choice of one attempt. `seq` is the absolute index of its
 the beginning of a tool-call marker). So a receiver can prove that nothing is missing and nothing came twice:
 the next delta's `seq` is this one's `seq + len(tokens)`.
 
+A prompt that is to be repeated comes in deltas without tokens, before the first token of its choice. Whoever is given
+tokens of an earlier attempt has said it then, and does not say it again.
+
 These structs are encoded as arrays: they are the hot path.
 """
 
@@ -45,16 +48,20 @@ class ToolEnd(Struct, frozen=True, array_like=True, gc=False, tag="e"):
 class Score(Struct, frozen=True, array_like=True, gc=False):
     """A token as the model rated it: its bytes, which may be part of a character, and its natural log probability.
 
-    `likeliest` are the most probable tokens in its place, falling; the one taken need not be among them.
+    `likeliest` are the most probable tokens in its place, falling; the one taken need not be among them. A prompt's
+    first token has no probability, for nothing precedes it.
     """
 
     token: bytes
-    logprob: float
+    logprob: float | None
     likeliest: list[tuple[bytes, float]] = []
 
 
 class Scores(Struct, frozen=True, array_like=True, gc=False, tag="l"):
-    """Of tokens of this delta, in order, for who asked for them; not of those that are reasoning or end the answer."""
+    """Of tokens of this delta or of its prompt, in order, for who asked for them; not of those that are reasoning.
+
+    Nor of the one that ends an answer, unless the prompt was rated: then every token is.
+    """
 
     scores: list[Score]
 

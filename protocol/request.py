@@ -34,7 +34,7 @@ class Sampling(Struct, frozen=True, kw_only=True, omit_defaults=True):
     logit_bias: dict[str, float] | None = None
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
     stop: tuple[str, ...] = ()
-    max_tokens: Annotated[int, Meta(ge=1)] | None = None
+    max_tokens: Annotated[int, Meta(ge=0)] | None = None
     min_tokens: Annotated[int, Meta(ge=0)] = 0
     ignore_eos: bool = False
     n: Annotated[int, Meta(ge=1, le=16)] = 1
@@ -114,6 +114,10 @@ class Chat(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="chat"):
 
 
 class Complete(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="complete"):
+    """With `echo` the prompt is said before the answer, rated if `sampling.logprobs` is given; only then may
+    `max_tokens` be 0.
+    """
+
     model: Name
     prompt: str | TokenIds
     echo: bool = False

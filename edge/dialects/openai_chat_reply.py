@@ -67,9 +67,9 @@ def logprobs_of(scores: list[Score]) -> dict[str, object]:
     return {"content": content, "refusal": None}
 
 
-def _rated(token: bytes, logprob: float) -> dict[str, object]:
+def _rated(token: bytes, logprob: float | None) -> dict[str, object]:
     text = token.decode("utf-8", "replace")
-    return {"token": text, "logprob": max(logprob, LEAST_LOGPROB), "bytes": list(token)}
+    return {"token": text, "logprob": max(logprob or 0.0, LEAST_LOGPROB), "bytes": list(token)}
 
 
 class ChatStream:

@@ -13,6 +13,7 @@ from msgspec import Struct
 from cortex.edge.dialects.decoding import decode, invalid, require_shallow, unsupported
 from cortex.edge.dialects.fields import MAX_LIKELIEST, SEED_MASK, check_name, whole
 from cortex.edge.dialects.openai_sampling import SamplingFields, sampling_of
+from cortex.protocol.faults import Code, fault
 from cortex.protocol.request import Complete, Sampling
 
 MAX_PROMPTS = 128
@@ -20,6 +21,9 @@ MAX_CHOICES = 16
 MAX_TOKENS = 16
 """What a client gets that asks for no number of tokens; chat gives more."""
 MAX_TOKEN = 2**31 - 1
+MAX_RATINGS = 2**23
+"""Log probabilities of prompts in one whole answer: some 300 MB."""
+BYTES_PER_TOKEN = 4
 
 Prompt = str | tuple[int, ...]
 
@@ -42,16 +46,15 @@ class Body(SamplingFields, frozen=True, kw_only=True):
 
 
 class ParsedCompletion(NamedTuple):
-    """A request for each prompt, and how its client wants the answer. `echo` are the prompts to repeat, or nothing."""
+    """A request for each prompt, and how its client wants the answer."""
 
     requests: tuple[Complete, ...]
     stream: bool
     include_usage: bool
-    echo: tuple[str, ...]
 
     @property
     def request(self) -> Complete:
-        """The first of them; a stream has no more."""
+        """The first of them."""
         return self.requests[0]
 
 
@@ -68,13 +71,14 @@ def parse(data: bytes, *, seed: int = 0) -> ParsedCompletion:
             "suffix", "is not supported: models here write on, and do not fill in; leave it out"
         )
     prompts = _prompts(body.prompt)
-    if body.stream and len(prompts) > 1:
-        raise unsupported("prompt", "cannot be a list of several with stream; send one prompt, or no stream")
     sampling = _sampling(body, seed)
+    if body.echo and sampling.logprobs is not None and not body.stream:
+        _require_rateable(prompts, sampling)
     requests = tuple(
         Complete(
             model=body.model,
             prompt=prompt,
+            echo=bool(body.echo),
             sampling=msgspec.structs.replace(sampling, seed=(sampling.seed + drawn) & SEED_MASK),
         )
         for prompt, drawn in zip(
@@ -82,21 +86,20 @@ def parse(data: bytes, *, seed: int = 0) -> ParsedCompletion:
         )
     )
     wants_usage = body.stream_options is not None and bool(body.stream_options.include_usage)
-    return ParsedCompletion(requests, bool(body.stream), wants_usage, _echo(body, prompts))
+    return ParsedCompletion(requests, bool(body.stream), wants_usage)
 
 
-def _echo(body: Body, prompts: list[Prompt]) -> tuple[str, ...]:
-    """A text can be repeated without asking anybody."""
-    if not body.echo:
-        return ("",) * len(prompts)
-    if body.logprobs is not None:
-        raise unsupported(
-            "echo", "cannot be true with logprobs: prompts are not rated here; leave one of them out"
+def _require_rateable(prompts: list[Prompt], sampling: Sampling) -> None:
+    """A whole answer is held until its last prompt is rated: that must not take gigabytes."""
+    tokens = sum(len(one) // BYTES_PER_TOKEN if isinstance(one, str) else len(one) for one in prompts)
+    values = tokens * sampling.n * (1 + (sampling.logprobs or 0))
+    if values > MAX_RATINGS:
+        raise fault(
+            Code.REQUEST_TOO_LARGE,
+            f"prompt asks for about {values} log probabilities with echo, and {MAX_RATINGS} are told at a time; send "
+            "fewer prompts, ask for fewer logprobs, or stream.",
+            param="prompt",
         )
-    texts = tuple(prompt for prompt in prompts if isinstance(prompt, str))
-    if len(texts) != len(prompts):
-        raise unsupported("echo", "cannot be true for token ids; send the prompt as text")
-    return texts
 
 
 def _prompts(given: str | list[str | int | list[int]] | None) -> list[Prompt]:
@@ -133,7 +136,8 @@ def _sampling(body: Body, seed: int) -> Sampling:
         raise unsupported(
             "best_of", "must be as many as n: no answer is made to be thrown away; leave it out"
         )
-    limit = whole(body.max_tokens, "max_tokens", 1)
+    # With nothing but a prompt to rate or to repeat, no token needs to follow.
+    limit = whole(body.max_tokens, "max_tokens", 0 if body.echo else 1)
     likeliest = whole(body.logprobs, "logprobs", 0, MAX_LIKELIEST)
     return sampling_of(
         body, seed, choices=MAX_CHOICES, max_tokens=MAX_TOKENS if limit is None else limit, logprobs=likeliest

@@ -1,6 +1,7 @@
 """Deltas → what a client of the old completions reads: a stream of `data:` events, or one body. Pure.
 
-Log probabilities have their old form: four lists of the same length. A prompt that is to be repeated comes first.
+Log probabilities have their old form: four lists of the same length. A prompt that is to be repeated is what the engine
+says first. Several prompts make one answer, in which their choices are numbered one after the other.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import codecs
 from collections.abc import Sequence
 
+from msgspec import Raw
 from msgspec.json import Encoder
 
 from cortex.edge.dialects.dialect import Answered, Asked
@@ -20,6 +22,7 @@ from cortex.protocol.values import Usage
 
 BEGUN = b": begun\n\n"
 """What is said first where there is no text yet: a client sees that it is served."""
+COLUMNS = ("tokens", "token_logprobs", "top_logprobs", "text_offset")
 _OPEN = b',"logprobs":null,"finish_reason":null}]}\n\n'
 _encode = Encoder().encode
 
@@ -30,33 +33,34 @@ def reason_of(reason: str) -> str:
 
 
 class Ratings:
-    """The old logprobs object of one choice, told in parts or as a whole."""
+    """The old logprobs object of one choice, which is told in parts."""
 
-    def __init__(self, offset: int = 0) -> None:
-        self._offset = offset
+    def __init__(self) -> None:
+        self._offset = 0
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self.told: dict[str, list[object]] = {
-            "tokens": [],
-            "token_logprobs": [],
-            "top_logprobs": [],
-            "text_offset": [],
-        }
 
     def rate(self, scores: Sequence[Score]) -> dict[str, list[object]]:
-        """These tokens, which are added to those that were told."""
-        part: dict[str, list[object]] = {name: [] for name in self.told}
+        """The next tokens."""
+        part: dict[str, list[object]] = {name: [] for name in COLUMNS}
         for score in scores:
-            chosen = (score.token, score.logprob)
             part["tokens"].append(_text(score.token))
-            part["token_logprobs"].append(max(score.logprob, LEAST_LOGPROB))
-            part["top_logprobs"].append(
-                {_text(token): max(logprob, LEAST_LOGPROB) for token, logprob in (*score.likeliest, chosen)}
-            )
+            part["token_logprobs"].append(_least(score.logprob))
+            part["top_logprobs"].append(_likeliest(score))
             part["text_offset"].append(self._offset)
             self._offset += len(self._decoder.decode(score.token))
-        for name, values in part.items():
-            self.told[name] += values
         return part
+
+
+def _likeliest(score: Score) -> dict[str, float] | None:
+    """The most probable tokens and the one taken; nothing where nothing precedes it."""
+    if score.logprob is None:
+        return None
+    chosen = (score.token, score.logprob)
+    return {_text(token): max(logprob, LEAST_LOGPROB) for token, logprob in (*score.likeliest, chosen)}
+
+
+def _least(logprob: float | None) -> float | None:
+    return None if logprob is None else max(logprob, LEAST_LOGPROB)
 
 
 def _text(token: bytes) -> str:
@@ -68,22 +72,20 @@ def _text(token: bytes) -> str:
 
 
 class CompletionStream:
-    """Encodes one answer as server-sent events. Every method returns the bytes to send."""
+    """Encodes the answer to the prompt of this number as server-sent events. Every method returns the bytes to send."""
 
-    def __init__(self, answered: Answered, parsed: ParsedCompletion) -> None:
+    def __init__(self, answered: Answered, parsed: ParsedCompletion, prompt: int = 0) -> None:
         n = parsed.request.sampling.n
         self._head = b"data: " + _encode(_common(answered))[:-1]
-        self._text = [self._head + b',"choices":[{"index":%d,"text":' % index for index in range(n)]
+        first = prompt * n
+        self._text = [self._head + b',"choices":[{"index":%d,"text":' % (first + index) for index in range(n)]
         self._include_usage = parsed.include_usage
-        self._echo = parsed.echo[0]
-        self._ratings = [Ratings(len(self._echo)) for _ in range(n)]
+        self._ratings = [Ratings() for _ in range(n)]
         self._finished = [False] * n
 
     def start(self, prompt_tokens: int) -> bytes:  # noqa: ARG002  (this dialect tells of them at the end)
-        """The prompt, if it is to be repeated."""
-        if not self._echo:
-            return BEGUN
-        return b"".join(prefix + _encode(self._echo) + _OPEN for prefix in self._text)
+        """A sign that it is served."""
+        return BEGUN
 
     def push(self, delta: Delta) -> bytes:
         """The events of one delta; empty while its text is held back."""
@@ -129,12 +131,18 @@ class CompletionStream:
         return comment
 
     def end(self, usage: Usage) -> bytes:
-        """The end of an answer that is complete. No choice goes without a reason."""
-        out = [self._finish(choice, "stop") for choice in range(len(self._finished))]
-        if self._include_usage:
-            out.append(self._head + b',"choices":[],"usage":' + _encode(usage_of(usage)) + b"}\n\n")
-        out.append(DONE)
-        return b"".join(out)
+        """The end of an answer that is complete."""
+        return self.finish() + self.close(usage)
+
+    def finish(self) -> bytes:
+        """The end of one prompt's answer: no choice goes without a reason."""
+        return b"".join([self._finish(choice, "stop") for choice in range(len(self._finished))])
+
+    def close(self, usage: Usage) -> bytes:
+        """The end of the stream, behind the answers to all prompts."""
+        if not self._include_usage:
+            return DONE
+        return self._head + b',"choices":[],"usage":' + _encode(usage_of(usage)) + b"}\n\n" + DONE
 
     def fail(self, fault: Fault) -> bytes:
         """The end of an answer that is not: an error object and no `[DONE]`. The SDKs raise on it."""
@@ -142,13 +150,17 @@ class CompletionStream:
 
 
 class CompletionCollector:
-    """Gathers the answer to one prompt. Several of them make one body."""
+    """Gathers the answer to one prompt. Several of them make one body.
 
-    def __init__(self, answered: Answered, n: int, echo: str = "") -> None:
+    What was rated is kept as JSON: a long prompt's ratings would take ten times as much as objects.
+    """
+
+    def __init__(self, answered: Answered, n: int) -> None:
         self._answered = answered
-        self._texts: list[list[str]] = [[echo] for _ in range(n)]
+        self._texts: list[list[str]] = [[] for _ in range(n)]
         self._reasons = ["stop"] * n
-        self._ratings = [Ratings(len(echo)) for _ in range(n)]
+        self._ratings = [Ratings() for _ in range(n)]
+        self._rated: list[dict[str, list[bytes]]] = [{} for _ in range(n)]
 
     def push(self, delta: Delta) -> None:
         """Take in one delta."""
@@ -158,7 +170,8 @@ class CompletionCollector:
                 case TextPiece(text=text) | ReasoningPiece(text=text):
                     self._texts[choice].append(text)
                 case Scores(scores=scores):
-                    self._ratings[choice].rate(scores)
+                    for name, values in self._ratings[choice].rate(scores).items():
+                        self._rated[choice].setdefault(name, []).append(_encode(values)[1:-1])
                 case Finish(reason=reason):
                     self._reasons[choice] = reason_of(reason)
 
@@ -167,10 +180,11 @@ class CompletionCollector:
         return [
             {
                 "text": "".join(texts),
-                "logprobs": ratings.told if ratings.told["tokens"] else None,
+                "logprobs": {name: Raw(b"[" + b",".join(parts) + b"]") for name, parts in rated.items()}
+                or None,
                 "finish_reason": reason,
             }
-            for texts, ratings, reason in zip(self._texts, self._ratings, self._reasons, strict=True)
+            for texts, rated, reason in zip(self._texts, self._rated, self._reasons, strict=True)
         ]
 
     def body(self, usage: Usage) -> bytes:
@@ -182,13 +196,17 @@ def joined(answered: Answered, collectors: Sequence[CompletionCollector], usages
     """One body for the answers to several prompts, in their order."""
     said = [choice for collector in collectors for choice in collector.choices()]
     choices = [{"index": index, **choice} for index, choice in enumerate(said)]
-    usage = Usage(
+    return _encode({**_common(answered), "choices": choices, "usage": usage_of(total(usages))})
+
+
+def total(usages: Sequence[Usage]) -> Usage:
+    """What several prompts took together."""
+    return Usage(
         prompt=sum(one.prompt for one in usages),
         completion=sum(one.completion for one in usages),
         cached=sum(one.cached for one in usages),
         reasoning=sum(one.reasoning for one in usages),
     )
-    return _encode({**_common(answered), "choices": choices, "usage": usage_of(usage)})
 
 
 def _common(answered: Answered) -> dict[str, object]:
@@ -213,4 +231,4 @@ class OpenAICompletions:
 
     def collector(self, parsed: ParsedCompletion, answered: Answered) -> CompletionCollector:
         """The writer of a whole answer to the first prompt."""
-        return CompletionCollector(answered, parsed.request.sampling.n, parsed.echo[0])
+        return CompletionCollector(answered, parsed.request.sampling.n)

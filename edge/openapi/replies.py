@@ -269,11 +269,11 @@ class Document(Struct, kw_only=True):
 
 
 class OldLogprobs(Reply):
-    """Four lists of the same length."""
+    """Four lists of the same length. Nothing precedes the first token of a prompt that is repeated: it has no values."""
 
     tokens: list[str]
-    token_logprobs: list[float]
-    top_logprobs: list[dict[str, float]]
+    token_logprobs: list[float | None]
+    top_logprobs: list[dict[str, float] | None]
     text_offset: list[int]
 
 

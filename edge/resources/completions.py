@@ -1,20 +1,26 @@
-"""OpenAI's old completions over HTTP: several prompts in one body are several requests, answered in one body."""
+"""OpenAI's old completions over HTTP: several prompts in one body are several requests, answered in one body or stream."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterator
 
 import falcon.asgi
+from msgspec import structs
 
 from cortex.edge.dialects.dialect import Answered
 from cortex.edge.dialects.openai_completions import ParsedCompletion
-from cortex.edge.dialects.openai_completions_reply import CompletionCollector, joined
+from cortex.edge.dialects.openai_completions_reply import CompletionCollector, CompletionStream, joined
 from cortex.edge.errors import JSON_TYPE, internal, status_of
+from cortex.edge.events import Ticket
+from cortex.edge.incoming import digest_of, principal_of
 from cortex.edge.metrics import Record
-from cortex.edge.resources.generate import GenerateResource, collect
+from cortex.edge.resources.generate import GenerateResource, as_events, collect
+from cortex.edge.resources.several import Prompt, SeveralEvents
 from cortex.edge.stream import Stream
 from cortex.edge.submitting import submit
+from cortex.edge.waiting import Waiting
 from cortex.protocol.faults import FaultError
 from cortex.protocol.values import Usage
 
@@ -30,24 +36,59 @@ class CompletionsResource(GenerateResource[ParsedCompletion]):
             return
         request_id: str = req.scope["cortex.request_id"]
         answered = Answered(request_id.removeprefix("req_"), parsed.request.model, int(time.time()))
-        collectors: list[CompletionCollector] = []
-        streams: list[Stream] = []
-        tasks: list[asyncio.Task[Usage]] = []
+        tickets = list(self._tickets(req, parsed, body))
+        opened: list[tuple[Stream, Record]] = []
         try:
-            for number, (asked, echo) in enumerate(zip(parsed.requests, parsed.echo, strict=True)):
-                ticket = self._ticket(req, self._meant(req, asked), body, part=f"-{number}")
-                stream, record = submit(req, self._link, self._metrics, ticket)
-                collectors.append(CompletionCollector(answered, asked.sampling.n, echo))
-                streams.append(stream)
-                tasks.append(asyncio.ensure_future(_one(stream, collectors[-1], record)))
-            usages = await asyncio.gather(*tasks)
-        except BaseException:
-            for stream in streams:  # one that fails is an answer that nobody gets: the others are for nothing
-                stream.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            for ticket in tickets:
+                opened.append(submit(req, self._link, self._metrics, ticket))  # noqa: PERF401  # one may fail
+            if parsed.stream:
+                await asyncio.gather(*(stream.verdict() for stream, _ in opened))
+        except BaseException as error:
+            _end_all(opened, error)
             raise
+        if parsed.stream:
+            as_events(resp)
+            prompts = [
+                Prompt(stream, CompletionStream(answered, parsed, number), record)
+                for number, (stream, record) in enumerate(opened)
+            ]
+            resp.stream = SeveralEvents(prompts, Waiting(tickets[0].model))
+            return
+        collectors = [CompletionCollector(answered, parsed.request.sampling.n) for _ in opened]
+        usages = await _gathered(opened, collectors)
         resp.content_type = JSON_TYPE
         resp.data = joined(answered, collectors, usages)
+
+    def _tickets(self, req: falcon.asgi.Request, parsed: ParsedCompletion, body: bytes) -> Iterator[Ticket]:
+        """One for each prompt, which may have to wait for those before it as well."""
+        whole = digest_of(principal_of(req), body)  # once, however many prompts it holds
+        for number, asked in enumerate(parsed.requests):
+            ticket = self._ticket(req, self._meant(req, asked), whole, part=f"-{number}")
+            yield structs.replace(ticket, queue_ms=ticket.queue_ms * (1 + number))
+
+
+def _end_all(opened: list[tuple[Stream, Record]], error: BaseException) -> None:
+    """What one prompt met is the answer to all: nothing has been said yet."""
+    for stream, record in opened:
+        reason = error.fault if isinstance(error, FaultError) else internal(stream.request)
+        record.end(status_of(reason), fault=reason)
+        stream.cancel()
+
+
+async def _gathered(
+    opened: list[tuple[Stream, Record]], collectors: list[CompletionCollector]
+) -> list[Usage]:
+    tasks = [
+        asyncio.ensure_future(_one(stream, collector, record))
+        for (stream, record), collector in zip(opened, collectors, strict=True)
+    ]
+    try:
+        return await asyncio.gather(*tasks)
+    except BaseException:
+        for stream, _ in opened:  # one that fails is an answer that nobody gets: the others are for nothing
+            stream.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise
 
 
 async def _one(stream: Stream, collector: CompletionCollector, record: Record) -> Usage:

@@ -68,9 +68,7 @@ class GenerateResource(Generic[P]):
         try:
             await stream.verdict()
             if parsed.stream:
-                resp.content_type = EVENT_STREAM
-                resp.set_header("cache-control", "no-cache")
-                resp.set_header("x-accel-buffering", "no")
+                as_events(resp)
                 encoder = self._dialect.encoder(parsed, answered)
                 after = partial(self._after, req, encoder)
                 resp.stream = Events(stream, encoder, record, Waiting(request.model), after)
@@ -110,14 +108,15 @@ class GenerateResource(Generic[P]):
         travels, seen = images.detached(request) if isinstance(request, Chat) else (request, ())
         blob = encoded(travels, "shorten its messages or tools")
         principal = principal_of(req)
-        limit = request.sampling.max_tokens or ASSUMED_OUTPUT
+        wanted = request.sampling.max_tokens
+        limit = ASSUMED_OUTPUT if wanted is None else min(wanted, ASSUMED_OUTPUT)
         return Ticket(
             request=req.scope["cortex.request_id"] + part,
             model=request.model,
             attachments=(blob, *seen),
             choices=request.sampling.n,
             principal=principal,
-            cost=len(blob) // BYTES_PER_TOKEN + min(limit, ASSUMED_OUTPUT),
+            cost=len(blob) // BYTES_PER_TOKEN + limit,
             queue_ms=int(self._settings.queue_s * 1000),
             digest=digest_of(principal, body + part.encode()),
             blocks=prefix.blocks(request, principal) if isinstance(request, Chat) else (),
@@ -193,6 +192,13 @@ class Events:
     async def close(self) -> None:
         """Falcon is done with it, for whatever reason."""
         self._stream.cancel()
+
+
+def as_events(resp: falcon.asgi.Response) -> None:
+    """Headers of a stream that nobody on the way is to keep or to hold back."""
+    resp.content_type = EVENT_STREAM
+    resp.set_header("cache-control", "no-cache")
+    resp.set_header("x-accel-buffering", "no")
 
 
 async def collect(stream: Stream, collector: Collector, record: Record) -> Usage:

@@ -68,7 +68,7 @@ def build_engine(spec: Spec) -> Engine:
 def build_tell(spec: Spec) -> Tell:
     """How the configured engine counts tokens."""
     if spec.settings.neuron.engine == "sim":
-        from cortex.neuron.engine.sim import prompt_tokens  # noqa: PLC0415
+        from cortex.neuron.engine.sim_words import prompt_tokens  # noqa: PLC0415
 
         return lambda chat, _source: prompt_tokens(chat)
     from cortex.neuron.engine.torch.tokens import Tokens  # noqa: PLC0415

@@ -1,4 +1,5 @@
-"""What an embedding may ask, whichever engine computes it: how many inputs, of what kind, and how wide their vectors.
+"""What a request may ask, whichever engine computes it: an embedding's inputs and how wide their vectors are, and an
+answer's least length.
 
 All vectors of a request travel in one attachment, which bounds them. Pure; knows no tokenizer and no model.
 """
@@ -7,7 +8,7 @@ from __future__ import annotations
 
 from cortex.protocol.codec import ATTACHMENT_LIMIT
 from cortex.protocol.faults import Code, FaultError, fault
-from cortex.protocol.request import Embed
+from cortex.protocol.request import Chat, Complete, Embed
 
 FLOAT_BYTES = 4
 
@@ -53,3 +54,10 @@ def require_length(index: int, tokens: int, context: int, *, least: bool = False
             tokens=tokens,
             limit=context,
         )
+
+
+def require_answer(request: Chat | Complete) -> None:
+    """Whether there is something to say: of no tokens only where the prompt is repeated. Raises `FaultError`."""
+    if request.sampling.max_tokens == 0 and not (isinstance(request, Complete) and request.echo):
+        message = "max_tokens must be at least 1, or 0 where echo has the prompt repeated."
+        raise fault(Code.INVALID_REQUEST, message, param="max_tokens")

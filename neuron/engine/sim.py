@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import time
-import zlib
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -28,29 +27,19 @@ from cortex.neuron.engine.base import (
     Slept,
     Unloaded,
 )
-from cortex.neuron.engine.inputs import require_length, width_of
+from cortex.neuron.engine.inputs import require_answer, require_length, width_of
 from cortex.neuron.engine.sim_script import Spoken
 from cortex.neuron.engine.sim_vectors import WIDTH, packed
-from cortex.protocol.deltas import Delta, Finish, Piece, Score, Scores, TextPiece
+from cortex.neuron.engine.sim_words import prompt_tokens, rated, repeated, text, token, tokens_of
+from cortex.protocol.deltas import Delta, Finish, Piece, TextPiece
 from cortex.protocol.faults import Code, Fault, FaultError, fault
 from cortex.protocol.messages import Failed, Finished
 from cortex.protocol.request import Chat, Complete, Count, Embed
 from cortex.protocol.values import Device, FinishReason, Phase, Timings, Usage
 
 HANG_S = 3600.0
-LOGPROB = -0.5
 TICK = 1e-6
 """Seconds by which a sum of floats may fall short."""
-
-
-def token(request: str, choice: int, index: int) -> int:
-    """H: the id of token `index`."""
-    return zlib.crc32(b"%s/%d/%d" % (request.encode(), choice, index))
-
-
-def text(token_id: int) -> str:
-    """What a token says: nine characters."""
-    return f"{token_id:08x} "
 
 
 @dataclass(slots=True)
@@ -238,9 +227,11 @@ class SimEngine:
         return run.prompt
 
     def _run(self, job: Job, request: Chat | Complete, held: LoadDone, now: float) -> Run:
+        require_answer(request)
+        limit = request.sampling.max_tokens
         prompt = prompt_tokens(request)
         room = held.context - prompt
-        if room < 1:
+        if room < (limit != 0):
             raise fault(
                 Code.CONTEXT_LENGTH_EXCEEDED,
                 f"This model's maximum context length is {held.context} tokens, and the prompt has {prompt}.",
@@ -248,16 +239,16 @@ class SimEngine:
                 tokens=prompt,
                 limit=held.context,
             )
-        limit = request.sampling.max_tokens
         end = self._script.max_tokens if limit is None else None
-        wanted = min(end or limit or room, room)
+        most = room if limit is None else limit
+        wanted = min(most if end is None else end, room)
         ready = now + prompt / self._script.prefill_per_s
         reason: FinishReason = "stop" if wanted == end else "length"
         counts = [len(done) for done in job.prefix] or [0] * request.sampling.n
         run = Run(job, request.model, prompt, now, ready, wanted, reason, counts, limit)
         if (script := self._script.scripts.get(request.model)) is not None:
             run.spoken = [Spoken(script, request, job.key[0], choice) for choice in range(len(counts))]
-            run.wanted = min(limit or room, room, len(run.spoken[0]))
+            run.wanted = min(most, room, len(run.spoken[0]))
             run.reason = "stop" if run.wanted == len(run.spoken[0]) else "length"
             for spoken, count in zip(run.spoken, counts, strict=True):
                 for index in range(count):
@@ -268,7 +259,7 @@ class SimEngine:
         width = width_of(request, WIDTH)
         prompt = 0
         for index, one in enumerate(request.inputs):
-            require_length(index, tokens := _tokens(one), held.context)
+            require_length(index, tokens := tokens_of(one), held.context)
             prompt += tokens
         return Run(
             job, request.model, prompt, now, now + prompt / self._script.prefill_per_s, 0, "stop", width=width
@@ -305,8 +296,10 @@ class SimEngine:
     def _advance(self, run: Run, now: float, outputs: list[Output]) -> None:
         """One token for every choice of a run; an embedding has none, and ends."""
         request, attempt = run.job.key
+        asked = run.job.request
         for choice, count in enumerate(run.counts):
             if count >= run.wanted:
+                outputs += [] if run.wanted else repeated(asked, run.job.key, choice)
                 continue
             self._made += 1
             if self._strike(run, outputs):
@@ -315,15 +308,15 @@ class SimEngine:
             run.counts[choice] = count + 1
             reason = run.reason if count + 1 == run.wanted else None
             try:
-                pieces = _rated(run, _pieces(run, choice, count, made, reason))
+                pieces = rated(asked, _pieces(run, choice, count, made, reason))
             except FaultError as error:
                 del self._runs[run.job.key]
                 outputs.append(Failed(request=request, attempt=attempt, fault=error.fault))
                 return
+            outputs += [] if count else repeated(asked, run.job.key, choice)
             outputs.append(Delta(request, attempt, choice, count, [made], pieces))
         if all(count >= run.wanted for count in run.counts):
             end = self._finished(run, now)
-            asked = run.job.request
             if isinstance(asked, Embed):
                 outputs.append(Embedded(end, b"".join(packed(one, run.width) for one in asked.inputs)))
             else:
@@ -370,29 +363,3 @@ def _pieces(run: Run, choice: int, index: int, made: int, reason: FinishReason |
         return run.spoken[choice].say(index, reason, window=window)
     pieces: list[Piece] = [TextPiece(text(made))]
     return pieces if reason is None else [*pieces, Finish(reason, "", window)]
-
-
-def _rated(run: Run, pieces: list[Piece]) -> list[Piece]:
-    """With log probabilities if they were asked for: every text is one token, and as likely as any other."""
-    request = run.job.request
-    if not isinstance(request, Chat | Complete) or request.sampling.logprobs is None:
-        return pieces
-    rated: list[Piece] = []
-    for piece in pieces:
-        if isinstance(piece, TextPiece):
-            token = piece.text.encode()
-            likeliest = [(token, LOGPROB)][: request.sampling.logprobs]
-            rated.append(Scores([Score(token, LOGPROB, likeliest)]))
-        rated.append(piece)
-    return rated
-
-
-def prompt_tokens(request: Chat | Complete) -> int:
-    """One token per four characters."""
-    return _tokens(
-        "".join(turn.text for turn in request.turns) if isinstance(request, Chat) else request.prompt
-    )
-
-
-def _tokens(text: str | tuple[int, ...]) -> int:
-    return 1 + len(text) // (4 if isinstance(text, str) else 1)

@@ -59,12 +59,15 @@ def test_what_is_sent_is_what_is_sampled_with():
         ("prompt[1]", Code.INVALID_REQUEST, {"prompt": ["a", 1]}),
         ("prompt[0]", Code.INVALID_REQUEST, {"prompt": [[-1]]}),
         ("prompt", Code.INVALID_REQUEST, {"prompt": ["a"] * 129}),
-        ("prompt", Code.UNSUPPORTED, {"prompt": ["a", "b"], "stream": True}),
         ("suffix", Code.UNSUPPORTED, {"suffix": "end"}),
         ("best_of", Code.UNSUPPORTED, {"best_of": 2}),
-        ("echo", Code.UNSUPPORTED, {"prompt": [1], "echo": True}),
-        ("echo", Code.UNSUPPORTED, {"echo": True, "logprobs": 1}),
         ("max_tokens", Code.INVALID_REQUEST, {"max_tokens": 0}),
+        ("max_tokens", Code.INVALID_REQUEST, {"max_tokens": -1, "echo": True}),
+        (
+            "prompt",
+            Code.REQUEST_TOO_LARGE,
+            {"prompt": [[1] * 4096] * 128, "echo": True, "logprobs": 20, "max_tokens": 0},
+        ),
         ("logprobs", Code.INVALID_REQUEST, {"logprobs": 21}),
     ],
 )
@@ -75,6 +78,14 @@ def test_what_cannot_be_is_refused_by_name(param, code, more):
     fault = caught.value.fault
     assert (fault.param, fault.code) == (param, code)
     assert fault.message.endswith(".")
+
+
+def test_a_prompt_that_is_repeated_needs_no_answer():
+    """The engine repeats it, rated or not, whatever it is; a stream is not bounded as a whole answer is."""
+    parsed = read([[1, 2], [3]], echo=True, logprobs=1, max_tokens=0)
+    assert [(request.echo, request.sampling.max_tokens) for request in parsed.requests] == [(True, 0)] * 2
+    assert not read().request.echo
+    assert read([[1] * 4096] * 128, echo=True, logprobs=20, stream=True).stream
 
 
 VALUES = (
@@ -88,7 +99,10 @@ VALUES = (
 
 @given(
     st.dictionaries(
-        st.sampled_from(["prompt", "n", "echo", "logprobs", "stop", "best_of", "stream", "seed"]), VALUES
+        st.sampled_from(
+            ["prompt", "n", "echo", "logprobs", "stop", "best_of", "stream", "seed", "max_tokens"]
+        ),
+        VALUES,
     )
 )
 def test_whatever_is_sent_is_a_request_or_a_fault(fields):
@@ -115,8 +129,33 @@ def test_a_part_of_a_character_is_told_by_its_bytes():
     }
 
 
+def test_the_first_token_of_a_prompt_has_no_values():
+    """Nothing precedes it: nulls in both lists, streamed and whole; its text counts for the others' offsets."""
+    said = Delta(
+        "r",
+        1,
+        0,
+        0,
+        [],
+        [Scores([Score(b"Hi", None), Score(b" you", -1.0, [(b" me", -0.5)])]), TextPiece("Hi you")],
+    )
+    expected = {
+        "tokens": ["Hi", " you"],
+        "token_logprobs": [None, -1.0],
+        "top_logprobs": [None, {" me": -0.5, " you": -1.0}],
+        "text_offset": [0, 2],
+    }
+    collector = CompletionCollector(Answered("1", "demo", 123), 1)
+    collector.push(said)
+    [whole] = json.loads(collector.body(Usage()))["choices"]
+    told = CompletionStream(Answered("1", "demo", 123), read()).push(said)
+    [streamed] = json.loads(told.removeprefix(b"data: "))["choices"]
+    for choice in (whole, streamed):
+        assert (choice["text"], choice["logprobs"]) == ("Hi you", expected)
+
+
 def test_a_stream_begins_at_once_and_ends_with_a_reason():
-    """With a comment where there is no prompt to repeat; a choice of which nothing was heard gets a reason too."""
+    """With a comment; a choice of which nothing was heard gets a reason too."""
     stream = CompletionStream(Answered("1", "demo", 123), read(n=2, stream_options={"include_usage": True}))
     assert stream.start(0) == b": begun\n\n"
     lines = stream.end(Usage(prompt=1, completion=2)).decode().split("\n\n")
@@ -133,7 +172,7 @@ def test_several_prompts_are_several_requests():
     def script(ticket, stream):
         prompt = decode_request(ticket.attachments[0]).prompt
         stream.put(accepted(ticket))
-        stream.put(delta(ticket, 0, TextPiece(f" after {prompt}"), Finish("stop")))
+        stream.put(delta(ticket, 0, TextPiece(f"{prompt} after {prompt}"), Finish("stop")))
         stream.end(finished(ticket, 1))
 
     async def scenario():
@@ -177,6 +216,110 @@ def test_a_client_that_leaves_cancels_all_of_them():
         exchange.disconnect()
         await exchange.done()
         assert len(world.link.cancelled) == 2
+        assert world.metric("cortex_edge_inflight") == 0
+
+    run(scenario())
+
+
+def events_of(exchange):
+    """The data of each event, and the comments."""
+    blocks = exchange.body.decode().split("\n\n")
+    data = [block.removeprefix("data: ") for block in blocks if block.startswith("data: ")]
+    return [json.loads(one) for one in data if one != "[DONE]"], data[-1:] == ["[DONE]"]
+
+
+SEVERAL = {"model": "demo", "prompt": ["a", "b", "c"], "n": 2, "stream": True}
+
+
+def test_several_prompts_are_told_in_one_stream():
+    """Each choice by its number, one usage for all of them, and one end."""
+
+    def script(ticket, stream):
+        prompt = decode_request(ticket.attachments[0]).prompt
+        stream.put(accepted(ticket))
+        for choice in (1, 0):
+            stream.put(delta(ticket, 0, TextPiece(prompt * 2), choice=choice))
+            stream.put(delta(ticket, 1, TextPiece("!"), Finish("stop"), choice=choice))
+        stream.end(finished(ticket, 2, 2))
+
+    async def scenario():
+        world = World(script)
+        body = {**SEVERAL, "stream_options": {"include_usage": True}}
+        exchange = await world.post(body, PATH).done()
+        assert exchange.headers["content-type"].startswith("text/event-stream")
+        chunks, is_done = events_of(exchange)
+        texts = [""] * 6
+        for chunk in chunks[:-1]:
+            [choice] = chunk["choices"]
+            texts[choice["index"]] += choice["text"]
+        assert texts == ["aa!", "aa!", "bb!", "bb!", "cc!", "cc!"]
+        assert (chunks[-1]["choices"], chunks[-1]["usage"]["completion_tokens"]) == ([], 12)
+        assert sum("usage" in chunk for chunk in chunks) == 1
+        assert is_done
+        assert exchange.body.count(b"[DONE]") == 1
+        assert exchange.body.count(b": begun") == 1
+        assert len({chunk["id"] for chunk in chunks}) == 1
+        assert [ticket.queue_ms for ticket in world.link.tickets] == [30_000, 60_000, 90_000]
+        assert world.metric("cortex_edge_inflight") == 0
+
+    run(scenario())
+
+
+def test_one_prompt_of_a_stream_that_is_refused_is_an_http_error():
+    """Nothing has been sent before every prompt has its verdict."""
+
+    async def scenario():
+        world = World()
+        exchange = world.post(SEVERAL, PATH)
+        await turn_until(lambda: len(world.link.tickets) == 3)
+        for ticket in world.link.tickets[:2]:
+            world.link.streams[ticket.request].put(accepted(ticket))
+        fail(Code.BUSY)(world.link.tickets[2], world.link.streams[world.link.tickets[2].request])
+        await exchange.done()
+        assert (exchange.status, exchange.json["error"]["code"]) == (503, "busy")
+        assert [name[-2:] for name in world.link.cancelled] == ["-0", "-1"]
+        assert world.metric("cortex_edge_inflight") == 0
+
+    run(scenario())
+
+
+def test_one_prompt_of_a_stream_that_fails_later_ends_it():
+    """With its error and no end; the others are cancelled."""
+
+    async def scenario():
+        world = World()
+        exchange = world.post(SEVERAL, PATH)
+        await turn_until(lambda: len(world.link.tickets) == 3)
+        streams = [world.link.streams[ticket.request] for ticket in world.link.tickets]
+        for ticket, stream in zip(world.link.tickets, streams, strict=True):
+            stream.put(accepted(ticket))
+        streams[2].put(delta(world.link.tickets[2], 0, TextPiece("x")))
+        await turn_until(lambda: b'"x"' in exchange.body)
+        fail(Code.NEURON_LOST)(world.link.tickets[1], streams[1])
+        await exchange.done()
+        chunks, is_done = events_of(exchange)
+        assert chunks[0]["choices"][0]["index"] == 4
+        assert chunks[-1]["error"]["code"] == "neuron_lost"
+        assert not is_done
+        assert [name[-2:] for name in world.link.cancelled] == ["-0", "-2"]
+        assert world.metric("cortex_edge_inflight") == 0
+
+    run(scenario())
+
+
+def test_a_client_that_leaves_a_stream_of_several_cancels_all():
+    """In the middle of it."""
+
+    async def scenario():
+        world = World()
+        exchange = world.post(SEVERAL, PATH)
+        await turn_until(lambda: len(world.link.tickets) == 3)
+        for ticket in world.link.tickets:
+            world.link.streams[ticket.request].put(accepted(ticket))
+        await turn_until(lambda: b": begun" in exchange.body)
+        exchange.disconnect()
+        await exchange.done()
+        assert sorted(name[-2:] for name in set(world.link.cancelled)) == ["-0", "-1", "-2"]
         assert world.metric("cortex_edge_inflight") == 0
 
     run(scenario())

@@ -15,6 +15,7 @@ from cortex.edge.dialects.openai_completions_reply import OpenAICompletions
 from cortex.edge.dialects.openai_embeddings import parse as parse_embeddings
 from cortex.edge.dialects.openai_embeddings import reply as embeddings_reply
 from cortex.edge.dialects.openai_responses_reply import OpenAIResponses
+from cortex.protocol.deltas import Delta, Score, Scores, TextPiece
 from cortex.protocol.faults import Code, Fault
 from cortex.protocol.values import Usage
 
@@ -141,13 +142,17 @@ class Choice:
 @settings(deadline=None, max_examples=60)
 @given(st.data(), SIZES)
 def test_a_completion_is_the_same_streamed_and_whole(data, size):
-    """Text, log probabilities and reason of two choices, with the prompt repeated or not."""
+    """Text, log probabilities and reason of two choices, behind a prompt or not, rated or not."""
+    echo = data.draw(st.booleans())
+    prompt = [Scores([Score(b"h", None), Score(b"i", -0.5)]), TextPiece("hi")][data.draw(st.integers(0, 1)) :]
     said = [
         delta
         for index in range(2)
-        for delta in data.draw(deltas(data.draw(replies(calls=False, reasoning=False)), choice=index))
+        for delta in [
+            *([Delta("r", 1, index, 0, [], prompt)] if echo else []),
+            *data.draw(deltas(data.draw(replies(calls=False, reasoning=False)), choice=index)),
+        ]
     ]
-    echo = data.draw(st.booleans())
     body = b'{"model":"demo","prompt":"hi","n":2,"echo":%s}' % (b"true" if echo else b"false")
     stream, whole = both(OpenAICompletions(), body, said)
     answer = client_for(whole).completions.create(model="demo", prompt="hi")
@@ -157,15 +162,17 @@ def test_a_completion_is_the_same_streamed_and_whole(data, size):
             texts[choice.index] += choice.text
             reasons[choice.index] = choice.finish_reason or reasons[choice.index]
             if choice.logprobs is not None:
-                tokens[choice.index] += zip(choice.logprobs.tokens, choice.logprobs.text_offset, strict=True)
+                tokens[choice.index] += rated(choice.logprobs)
     assert texts == [choice.text for choice in answer.choices]
     assert all(text.startswith("hi") for text in texts) or not echo
     assert reasons == [choice.finish_reason for choice in answer.choices]
-    whole_tokens = [
-        list(zip(choice.logprobs.tokens, choice.logprobs.text_offset, strict=True)) if choice.logprobs else []
-        for choice in answer.choices
-    ]
-    assert tokens == whole_tokens
+    assert tokens == [rated(choice.logprobs) if choice.logprobs else [] for choice in answer.choices]
+
+
+def rated(told):
+    """The four lists as one."""
+    lists = (told.tokens, told.token_logprobs, told.top_logprobs, told.text_offset)
+    return list(zip(*lists, strict=True))
 
 
 @settings(deadline=None, max_examples=40)

@@ -6,8 +6,9 @@ from msgspec import Struct
 from cortex.neuron import ended
 from cortex.neuron.config import ModelSettings, SimSettings
 from cortex.neuron.core import BACKLOG, ORPHAN, Core
-from cortex.neuron.engine.sim import SimEngine, text, token
+from cortex.neuron.engine.sim import SimEngine
 from cortex.neuron.engine.sim_vectors import packed
+from cortex.neuron.engine.sim_words import text, token
 from cortex.neuron.outbox import Batch, Post
 from cortex.protocol import messages as m
 from cortex.protocol.codec import encode_request

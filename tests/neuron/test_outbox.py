@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from cortex.neuron.outbox import Batch, Outbox, Post, merged
 from cortex.protocol import messages as m
-from cortex.protocol.deltas import Delta, Finish, TextPiece, ToolStart
+from cortex.protocol.codec import encode
+from cortex.protocol.deltas import Delta, Deltas, Finish, Score, Scores, TextPiece, ToolStart
 
 
 def delta(request: str, seq: int, text: str = "x") -> Delta:
@@ -50,6 +51,23 @@ def test_waiting_deltas_of_a_choice_are_joined() -> None:
     [joined] = batch.items
     assert joined.tokens == list(range(50))
     assert joined.pieces == [TextPiece("0123456789" * 5)]
+    assert outbox.tokens == 0
+
+
+def test_a_prompt_with_its_ratings_is_spread_over_frames() -> None:
+    """All of it in order, and each frame of a size that can be received."""
+    outbox = Outbox()
+    likeliest = [(b"a word of a vocabulary", -1.0)] * 20
+    part = [Score(b"a word of a vocabulary", -1.0, likeliest)] * 512
+    prompt = [Delta("a", 1, 0, 0, [], [Scores(part), TextPiece(str(at))]) for at in range(40)]
+    for one in [*prompt, delta("a", 0, "!"), delta("b", 0)]:
+        outbox.say(b"1", one)
+    batches = [batch for batch in drained(outbox) if isinstance(batch, Batch)]
+    assert len(batches) == 20
+    assert all(len(encode(Deltas(batch.items))) < 2 * 1024 * 1024 for batch in batches)
+    said = [piece for batch in batches for one in batch.items if one.request == "a" for piece in one.pieces]
+    text = "".join(piece.text for piece in said if isinstance(piece, TextPiece))
+    assert text == "".join(map(str, range(40))) + "!"
     assert outbox.tokens == 0
 
 

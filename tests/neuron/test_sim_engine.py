@@ -4,6 +4,7 @@ import struct
 from itertools import pairwise
 
 import pytest
+from msgspec import structs
 
 from cortex.neuron.config import ModelSettings, SimSettings
 from cortex.neuron.engine.base import (
@@ -16,9 +17,10 @@ from cortex.neuron.engine.base import (
     Order,
     Unloaded,
 )
-from cortex.neuron.engine.sim import SimEngine, text, token
+from cortex.neuron.engine.sim import SimEngine
 from cortex.neuron.engine.sim_vectors import packed
-from cortex.protocol.deltas import Delta, Finish
+from cortex.neuron.engine.sim_words import text, token
+from cortex.protocol.deltas import Delta, Finish, Scores, TextPiece
 from cortex.protocol.faults import Code, FaultError
 from cortex.protocol.messages import Failed, Finished
 from cortex.protocol.request import Chat, Complete, Count, Embed, Sampling, Text, Turn
@@ -99,6 +101,30 @@ def test_a_limit_beyond_the_context_is_the_room_that_there_is(
     engine.admit(job(**asked), 0.0)
     last = [output for _, output in run(engine) if isinstance(output, Delta)][-1]
     assert (last.seq + 1, last.pieces[-1]) == (tokens, finish)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "words"), [("abcdefghij", ["abcd", "efgh", "ij"]), ((7, 255), ["00000007 ", "000000ff "])]
+)
+def test_a_prompt_is_repeated_and_rated(prompt: str | tuple[int, ...], words: list[str]) -> None:
+    """Before the first token, one score for each of its own, of which the first has no probability; once only."""
+    engine = build()
+    for limit in (2, 0):
+        sampling = Sampling(max_tokens=limit, logprobs=1)
+        asked = Complete(model="m", prompt=prompt, echo=True, sampling=sampling)
+        engine.admit(Job((f"r{limit}", 1), asked, ()), 0.0)
+        *deltas, end = [output for _, output in run(engine)]
+        pieces = [piece for delta in deltas for piece in delta.pieces]
+        assert "".join(piece.text for piece in pieces if isinstance(piece, TextPiece)).startswith(
+            "".join(words)
+        )
+        scores = [score for piece in pieces if isinstance(piece, Scores) for score in piece.scores]
+        assert [score.token.decode() for score in scores][: len(words)] == words
+        assert [score.logprob for score in scores] == [None, *[-0.5] * (len(words) + limit - 1)]
+        assert pieces[-1] == Finish("length")
+        assert (end.totals, end.usage.completion) == ((limit,), limit)
+    engine.admit(Job(("late", 2), structs.replace(asked, sampling=Sampling(max_tokens=2)), ((5,),)), 0.0)
+    assert sum(isinstance(output, Delta) for _, output in run(engine)) == 1
 
 
 def test_a_prompt_takes_its_time() -> None:

@@ -7,7 +7,7 @@ import json
 import time
 from dataclasses import dataclass
 
-from cortex.neuron.engine.sim import text, token
+from cortex.neuron.engine.sim_words import text, token
 
 
 @dataclass(slots=True)

@@ -72,8 +72,33 @@ def test_several_prompts_are_answered_in_their_order(client: OpenAI) -> None:
     assert made.usage.completion_tokens > 6
     ids = client.completions.create(model=MODEL, prompt=[[1, 2, 3], [4, 5]], max_tokens=5)
     assert [choice.text for choice in ids.choices] == ["?", "?"]
-    with pytest.raises(BadRequestError, match="stream"):
-        client.completions.create(model=MODEL, prompt=["one", "a"], stream=True)
+
+
+def test_several_prompts_are_told_in_one_stream(client: OpenAI) -> None:
+    """As in the whole answer, each choice by its number; one usage for all of them."""
+    asked = {"model": MODEL, "prompt": ["one", "a", FOX], "n": 2, "max_tokens": 50, "echo": True}
+    whole = client.completions.create(**asked)
+    chunks = list(client.completions.create(**asked, stream=True, stream_options={"include_usage": True}))
+    texts = [""] * 6
+    for chunk in chunks:
+        for choice in chunk.choices:
+            texts[choice.index] += choice.text
+    assert texts == [choice.text for choice in whole.choices]
+    assert [chunk.usage for chunk in chunks if chunk.usage] == [whole.usage]
+
+
+def test_a_prompt_alone_is_rated(client: OpenAI) -> None:
+    """With no token to follow it, as text and as token ids; nothing is counted as an answer."""
+    for prompt, tokens in ((FOX, 4), ([5, 6, 7], 3)):
+        made = client.completions.create(model=MODEL, prompt=prompt, echo=True, logprobs=1, max_tokens=0)
+        [choice] = made.choices
+        assert "".join(choice.logprobs.tokens) == choice.text
+        assert choice.logprobs.token_logprobs == [None, *[-0.5] * (tokens - 1)]
+        assert choice.logprobs.top_logprobs[0] is None
+        assert (choice.finish_reason, made.usage.completion_tokens) == ("length", 0)
+    with pytest.raises(BadRequestError) as caught:
+        client.completions.create(model=MODEL, prompt=FOX, max_tokens=0)
+    assert caught.value.param == "max_tokens"
 
 
 def test_tokens_are_rated_in_the_old_form(client: OpenAI) -> None:

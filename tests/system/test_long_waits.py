@@ -19,7 +19,7 @@ import openai
 import pytest
 from fleet import Fleet
 
-from cortex.neuron.engine.sim import text, token
+from cortex.neuron.engine.sim_words import text, token
 
 pytestmark = pytest.mark.system
 

@@ -17,7 +17,7 @@ from openai import OpenAI
 from prometheus_client.parser import text_string_to_metric_families
 from stack import Stack
 
-from cortex.neuron.engine.sim import text, token
+from cortex.neuron.engine.sim_words import text, token
 from cortex.protocol import liveness
 from cortex.protocol.messages import NeuronStatus
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cortex.neuron.engine.base import Job
+from cortex.neuron.engine.inputs import require_answer
 from cortex.neuron.engine.torch.loader import Loaded
 from cortex.neuron.engine.torch.template import Prompt, render
 from cortex.neuron.engine.torch.vocabulary import Vocabulary
@@ -47,7 +48,7 @@ def admit(job: Job, loaded: Loaded, slots: int) -> Admitted:
         raise fault(Code.INVALID_REQUEST, "The prompt is empty; send some text.", param="prompt")
     _check_ids(prompt.ids, loaded.vocabulary)
     length = len(prompt.ids)
-    if length >= loaded.context:
+    if length >= loaded.context + (request.sampling.max_tokens == 0):
         raise fault(
             Code.CONTEXT_LENGTH_EXCEEDED,
             f"This model's maximum context length is {loaded.context} tokens, prompt and answer together, and the "
@@ -77,8 +78,7 @@ def _check_parameters(request: Chat | Complete, slots: int) -> None:
             f"stop must hold at most {MAX_STOPS} characters, all strings together.",
             param="stop",
         )
-    if isinstance(request, Complete) and request.echo:
-        raise fault(Code.UNSUPPORTED, "echo is not supported by this engine; leave it out.", param="echo")
+    require_answer(request)
 
 
 def _check_biases(sampling: Sampling, vocabulary: Vocabulary) -> None:

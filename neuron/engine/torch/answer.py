@@ -59,9 +59,9 @@ class Answer:
             counts[MADE] = self._calls
         return counts
 
-    def complete(self) -> list[Piece]:
+    def complete(self, reason: FinishReason = "stop") -> list[Piece]:
         """Nothing may follow what was said: it ends."""
-        return self._end("stop")
+        return self._end(reason)
 
     def push(self, token: int, *, last: bool, complete: bool = False) -> list[Piece]:
         """Take the next token; `last` if there is room for no other, `complete` if nothing may follow it.

@@ -42,6 +42,7 @@ class Input:
     is_held = False
     """It waits for no grammar."""
     constraint = None
+    echo = None
 
 
 @dataclass(slots=True, eq=False)

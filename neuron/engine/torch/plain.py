@@ -47,17 +47,24 @@ class Plain:
         """For people."""
         return f"served one sequence at a time: {self.reason}"
 
-    def read(self, model: Any, tokens: torch.Tensor, start: int, state: Any) -> tuple[torch.Tensor, Any]:
-        """Read [n] tokens from position `start` on; answers the last one's logits, and the state after it."""
+    def read(
+        self, model: Any, tokens: torch.Tensor, start: int, state: Any, keep: int = 1
+    ) -> tuple[torch.Tensor, Any]:
+        """Read [n] tokens from position `start` on; answers the logits, [keep, vocabulary], of the last `keep` of them,
+        and the state after all.
+        """
         length = len(tokens)
-        if self.is_single and state is not None and length > 1:
-            for at in range(length - 1):
-                _, state = self.read_at_once(model, tokens[at : at + 1], start + at, state)
-            tokens, start = tokens[-1:], start + length - 1
-        return self.read_at_once(model, tokens, start, state)
+        if not (self.is_single and state is not None and length > 1):
+            return self.read_at_once(model, tokens, start, state, keep)
+        rows: list[torch.Tensor] = []
+        for at in range(length):
+            row, state = self.read_at_once(model, tokens[at : at + 1], start + at, state)
+            if at >= length - keep:
+                rows.append(row)
+        return torch.cat(rows), state
 
     def read_at_once(
-        self, model: Any, tokens: torch.Tensor, start: int, state: Any
+        self, model: Any, tokens: torch.Tensor, start: int, state: Any, keep: int = 1
     ) -> tuple[torch.Tensor, Any]:
         """The same in one forward, whether that is right or not."""
         more: dict[str, Any] = {}
@@ -66,9 +73,9 @@ class Plain:
         if "position_ids" in self.takes:
             more["position_ids"] = torch.arange(start, start + len(tokens), device=tokens.device)[None]
         if "logits_to_keep" in self.takes:
-            more["logits_to_keep"] = 1
+            more["logits_to_keep"] = keep
         answer = model(input_ids=tokens[None], use_cache=True, **more)
-        return answer.logits[0, -1], getattr(answer, self.state, None)
+        return answer.logits[0, -keep:], getattr(answer, self.state, None)
 
 
 def try_out_plain(model: Any, plain: Plain) -> None:
@@ -136,7 +143,7 @@ class _Trial:
             logits, state = read(self.model, self.ids[at : at + length], at, state)
             at += length
         each = -(-max(0, state_bytes(state) - before) // REST)
-        return logits.float(), max(0, before - BEGINNING * each), each
+        return logits[-1].float(), max(0, before - BEGINNING * each), each
 
 
 def state_bytes(state: Any) -> int:

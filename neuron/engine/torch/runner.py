@@ -24,11 +24,15 @@ class Runner:
         return scheduler.longest(computed)
 
     def forward(self, spans: list[Span]) -> torch.Tensor:
-        """Read all spans at once; answers a row of logits for each that samples. Room must be reserved."""
+        """Read all spans at once; answers a row of logits for each that samples, then those of rated prompts.
+
+        Room must be reserved.
+        """
         tokens: list[int] = []
         positions: list[int] = []
         segments: list[Segment] = []
         sampling: list[int] = []
+        rated: list[int] = []
         for span in spans:
             start = span.sequence.computed
             segments.append(Segment(span.sequence.slot, start, span.length, len(tokens)))
@@ -36,10 +40,13 @@ class Runner:
             positions += range(start, start + span.length)
             if span.samples:
                 sampling.append(len(tokens) - 1)
+            if span.sequence.rates:
+                first = len(tokens) - span.length - start
+                rated += [first + position for position in span.wanted]
         answer = self._model(
             input_ids=self._row(tokens)[None],
             position_ids=self._row(positions)[None],
-            logits_to_keep=self._row(sampling),
+            logits_to_keep=self._row(sampling + rated),
             use_cache=False,
             cortex_batch=Batch(self.cache, segments, self._device),
         )

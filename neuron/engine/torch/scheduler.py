@@ -21,6 +21,11 @@ class Span:
         return self.sequence.speaks and self.length == self.sequence.pending
 
     @property
+    def wanted(self) -> range:
+        """The positions of a prompt that is rated whose logits are wanted."""
+        return self.sequence.wanted(self.length)
+
+    @property
     def tokens(self) -> list[int]:
         start = self.sequence.computed
         return self.sequence.tokens[start : start + self.length]
@@ -38,8 +43,14 @@ def longest(computed: int) -> int:
     return max(LEAST, PAIRS // max(1, computed))
 
 
-def plan(sequences: Iterable[Sequence], chunk: int, longest: Callable[[int], int] = longest) -> list[Span]:
-    """One token for each sequence that decodes, then at most `chunk` tokens of prompts.
+def plan(
+    sequences: Iterable[Sequence],
+    chunk: int,
+    longest: Callable[[int], int] = longest,
+    rows: int = 2**31,
+) -> list[Span]:
+    """One token for each sequence that decodes, then at most `chunk` tokens of prompts, the logits of at most `rows` of
+    which are wanted.
 
     Decoding never waits for a prompt. Of the chunk, the oldest prompt has half; the rest goes to the shortest first, for
     prompts that are read one after the other are answered sooner, on the average, than such as are read side by side. So
@@ -49,11 +60,16 @@ def plan(sequences: Iterable[Sequence], chunk: int, longest: Callable[[int], int
     spans = [Span(sequence, 1) for sequence in live if sequence.decoding]
     reading = [sequence for sequence in live if not sequence.decoding]
     lengths = [0] * len(reading)
-    room = chunk
+    room, left = chunk, rows
     shortest = sorted(range(len(reading)), key=lambda index: reading[index].pending)
-    for index, most in ((0, -(-chunk // 2)), *((index, chunk) for index in shortest)) if reading else ():
+    for index, share in ((0, 2), *((index, 1) for index in shortest)) if reading else ():
         one = reading[index]
-        more = min(most, room, min(one.pending, longest(one.computed)) - lengths[index])
+        before = lengths[index]
+        more = min(-(-chunk // share), room, min(one.pending, longest(one.computed)) - before)
+        if one.rated < one.rates:
+            used = len(one.wanted(before))
+            more = one.within(before + more, used + min(-(-rows // share), left)) - before
+            left -= len(one.wanted(before + more)) - used
         lengths[index] += more
         room -= more
     spans += [Span(one, length) for one, length in zip(reading, lengths, strict=True) if length]

@@ -25,7 +25,11 @@ class Sequence:
     """Positions that it was admitted with room for."""
     ended: bool = False
     speaks: bool = True
-    """Whether a token follows once all of it is read; of what is only embedded none does."""
+    """Whether a token follows once all of it is read; of what is only embedded or rated none does."""
+    rates: int = 0
+    """Of so many of the first positions the logits are wanted, to rate the tokens behind them."""
+    rated: int = 0
+    """Of so many they have been looked at, and are not wanted again, even if the slot loses everything."""
 
     def __post_init__(self) -> None:
         assert 0 < self.prompt <= len(self.tokens), "a sequence begins with a prompt"
@@ -50,6 +54,15 @@ class Sequence:
     def full(self) -> bool:
         """Whether the limit is reached."""
         return len(self.tokens) >= self.limit
+
+    def wanted(self, count: int) -> range:
+        """Those of the next `count` positions whose logits are wanted."""
+        return range(max(self.computed, self.rated), min(self.computed + count, self.rates))
+
+    def within(self, count: int, rows: int) -> int:
+        """How many of the next `count` tokens can be read if the logits of at most `rows` may be wanted."""
+        wanted = self.wanted(count)
+        return count if len(wanted) <= rows else wanted.start + rows - self.computed
 
     def advance(self, count: int) -> None:
         """Note that the model has read `count` more tokens."""

@@ -14,26 +14,25 @@ import torch
 
 from cortex.neuron.config import ModelSettings
 from cortex.neuron.engine.base import Job, Key, LoadDone, Output
-from cortex.neuron.engine.torch.admission import Admitted, admit
+from cortex.neuron.engine.torch.admission import admit
 from cortex.neuron.engine.torch.cache import NoRoomError, capacities, position_bytes
-from cortex.neuron.engine.torch.embedding import Embedding, begin, states_of
+from cortex.neuron.engine.torch.choices import end_unanswered, new_choice, row_of, speak
+from cortex.neuron.engine.torch.embedding import Embedding, Input, begin, states_of
 from cortex.neuron.engine.torch.files import SLOTS
-from cortex.neuron.engine.torch.history import History
 from cortex.neuron.engine.torch.loader import Loaded
+from cortex.neuron.engine.torch.rating import VALUES, rate, rated_in
 from cortex.neuron.engine.torch.reuse import Kept
 from cortex.neuron.engine.torch.room import Room
 from cortex.neuron.engine.torch.runner import Runner
-from cortex.neuron.engine.torch.sampler import Picked, Row, pick, resolve
+from cortex.neuron.engine.torch.sampler import Picked, pick
 from cortex.neuron.engine.torch.scheduler import Span, plan
 from cortex.neuron.engine.torch.seating import AnyWork, Part, Seating, pooled
-from cortex.neuron.engine.torch.sequence import Sequence
 from cortex.neuron.engine.torch.slots import Slots
 from cortex.neuron.engine.torch.states import PlainRunner
-from cortex.neuron.engine.torch.voice import new_answer, score
 from cortex.neuron.engine.torch.work import NOT_FINITE, Choice, Work
-from cortex.protocol.deltas import Finish, Piece, Scores
+from cortex.protocol.deltas import Delta, Finish
 from cortex.protocol.faults import Code, FaultError, fault
-from cortex.protocol.request import Chat, Embed
+from cortex.protocol.request import Embed
 from cortex.protocol.values import Phase
 
 log = logging.getLogger("cortex.engine")
@@ -65,6 +64,7 @@ class Serving:
         )
         self.slots = Slots(self._runner.cache)
         self._room = Room(self.slots)
+        self._rows = max(1, VALUES // loaded.vocabulary.size)
         self._works: dict[Key, AnyWork] = {}
         self._owners: dict[int, tuple[AnyWork, Part]] = {}
         """Who has a slot; in order of arrival, which is the order of service."""
@@ -133,13 +133,17 @@ class Serving:
             raise fault(
                 Code.BUSY, f"{free} of {self._slots} slots are free, and {admitted.choices} are needed."
             )
-        choices = [self._choice(job.key, admitted, index, now) for index in range(admitted.choices)]
+        choices = [
+            new_choice(self._loaded, admitted, job.key, index, now) for index in range(admitted.choices)
+        ]
         work = Work(job.key, length, choices, now, job.principal)
         for choice, room in zip(choices, promised, strict=True):
             # Only now, when nothing can go wrong any more.
+            # A rated prompt is read from its beginning: what was computed earlier says nothing of its logits.
             sequence = choice.sequence
+            wanted = [] if sequence.rated < sequence.rates else sequence.tokens
             sequence.slot, sequence.computed = self.slots.open(
-                sequence.tokens, job.principal, self._running(job.principal), room
+                wanted, job.principal, self._running(job.principal), room
             )
             self._room.enter(sequence, room)
             self._owners[sequence.slot] = (work, choice)
@@ -152,27 +156,6 @@ class Serving:
         self._seating.admit(work)
         self._works[job.key] = work
         return work.prompt
-
-    def _choice(self, key: Key, admitted: Admitted, index: int, now: float) -> Choice:
-        """A choice as earlier attempts left it: their tokens go through everything but to the client."""
-        prefix = admitted.prefixes[index]
-        answer = new_answer(self._loaded, admitted, key[0], index)
-        constraint = None
-        if isinstance(admitted.request, Chat):
-            constraint = self._loaded.grammars.constraint(admitted.request, self._loaded.speech.family, now)
-        unsaid: list[Piece] = []
-        room = admitted.limit - len(admitted.prompt.ids)
-        for position, token in enumerate(prefix, start=1):
-            if constraint is not None and not answer.in_reasoning and token not in self._loaded.eos:
-                constraint.take(token)
-            pieces = answer.push(token, last=position >= room)
-            if answer.ended:
-                unsaid = [piece for piece in pieces if isinstance(piece, Finish)]
-                break
-        ids = admitted.prompt.ids
-        sequence = Sequence(tokens=[*ids, *prefix], prompt=len(ids), limit=admitted.limit)
-        rule = resolve(admitted.request.sampling, self._loaded.defaults, index, self._loaded.eos)
-        return Choice(index, sequence, rule, answer, History(ids, prefix), unsaid, constraint)
 
     def warm(self) -> None:
         """Prepare what would keep others waiting: now is the time, for nobody speaks."""
@@ -194,7 +177,7 @@ class Serving:
                 self._settle(work, now, outputs)
         try:
             self._resume(outputs)
-            spans = self._reserve(plan(self._sequences(), self.settings.chunk, self._runner.longest), outputs)
+            spans = self._reserve(self._plan(), outputs)
         except torch.AcceleratorError as error:
             self.poisoned = error
             outputs += [self._fail(work, error) for work in list(self._works.values())]
@@ -251,13 +234,14 @@ class Serving:
             if work.principal == principal
         ]
 
-    def _sequences(self) -> list[Sequence]:
+    def _plan(self) -> list[Span]:
         waiting = self._room.waiting
-        return [
+        sequences = [
             choice.sequence
             for _, choice in self._owners.values()
             if not choice.is_held and choice.sequence not in waiting
         ]
+        return plan(sequences, self.settings.chunk, self._runner.longest, self._rows)
 
     def _tell_unsaid(self, work: Work, now: float, outputs: list[Output]) -> None:
         for choice in work.choices:
@@ -300,13 +284,16 @@ class Serving:
         ]
         for work, _ in owners:
             work.started = now if work.started is None else work.started
+        silent = [owner for owner, span in zip(owners, spans, strict=True) if not span.sequence.speaks]
+        rated = rated_in((span, part) for span, (_, part) in zip(spans, owners, strict=True))
         try:
             with states_of(
-                self._loaded.model, wanted=any(not one.sequence.speaks for one in spans)
+                self._loaded.model, wanted=any(isinstance(part, Input) for _, part in silent)
             ) as states:
                 logits = self._runner.forward(spans)
-            rows = [_row(choice) for _, choice in speaking]
-            picked = pick(logits, rows) if rows else []
+            rows = [row_of(choice) for _, choice in speaking]
+            picked = pick(logits[: len(rows)], rows) if rows else []
+            broken = rate(rated, logits[len(rows) :]) if rated else []
         except Exception as error:
             log.exception("a step of %s failed", self.settings.id)
             outputs += [self._fail(work, error) for work in dict.fromkeys(work for work, _ in owners)]
@@ -315,11 +302,23 @@ class Serving:
             return
         for span in spans:
             span.sequence.advance(span.length)
+        for sequence in broken:
+            if (owner := self._owners.get(sequence.slot)) is not None and owner[1].sequence is sequence:
+                outputs.append(self._fail(owner[0], FaultError(NOT_FINITE)))
         for (work, choice), found in zip(speaking, picked, strict=True):
             if work.key in self._works:
                 self._speak(work, choice, found, now, outputs)
+        self._end_silent(silent, now, outputs)
         if states:
             self._pool(spans, torch.cat(states), now, outputs)
+
+    def _end_silent(self, silent: list[tuple[AnyWork, Part]], now: float, outputs: list[Output]) -> None:
+        """Answers of no token end with their prompt."""
+        for work, part in silent:
+            if not (isinstance(work, Work) and isinstance(part, Choice)) or part.sequence.pending:
+                continue
+            if work.key in self._works:
+                self._tell(work, part, end_unanswered(work, part), now, outputs)
 
     def _pool(self, spans: list[Span], states: torch.Tensor, now: float, outputs: list[Output]) -> None:
         for work, one, error in pooled(spans, states, self._owners):
@@ -338,19 +337,7 @@ class Serving:
     ) -> None:
         """Take a choice's new token, tell it, and end what it ends."""
         try:
-            if picked is None:
-                raise FaultError(NOT_FINITE)
-            token = picked.token
-            holds = choice.holds
-            if holds is not None and token not in self._loaded.eos:
-                holds.take(token)
-            choice.sequence.append(token)
-            choice.history.add(token)
-            is_content = choice.rule.logprobs is not None and choice.answer.is_content(token)
-            complete = holds is not None and holds.is_complete
-            pieces = choice.answer.push(token, last=choice.sequence.full, complete=complete)
-            if is_content:
-                pieces.insert(0, Scores([score(self._loaded.vocabulary, picked)]))
+            told = speak(self._loaded, work, choice, picked)
         except Exception as error:
             log.warning(
                 "request %s failed: %s", work.key[0], error, exc_info=not isinstance(error, FaultError)
@@ -358,7 +345,10 @@ class Serving:
             outputs.append(self._fail(work, error))
             return
         work.spoke = True
-        outputs.append(work.delta(choice, [token], pieces))
+        self._tell(work, choice, told, now, outputs)
+
+    def _tell(self, work: Work, choice: Choice, told: list[Delta], now: float, outputs: list[Output]) -> None:
+        outputs += told
         if choice.answer.ended:
             self._release(work, choice)
         if work.ended:
@@ -391,8 +381,3 @@ class Serving:
             self.slots.keep(sequence.slot, sequence.tokens[: sequence.computed], work.principal)
         else:
             self.slots.release(sequence.slot)
-
-
-def _row(choice: Choice) -> Row:
-    allowed = None if choice.holds is None else choice.holds.allowed()
-    return Row(choice.rule, choice.sequence.generated, choice.history, allowed)

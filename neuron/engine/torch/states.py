@@ -103,14 +103,19 @@ class PlainRunner:
         return SINGLES if self._plain.is_single and computed else scheduler.longest(computed)
 
     def forward(self, spans: list[Span]) -> torch.Tensor:
-        """Read one span after the other; answers a row of logits for each that samples."""
+        """Read one span after the other; answers a row of logits for each that samples, then those of rated prompts."""
         rows: list[torch.Tensor] = []
+        rated: list[torch.Tensor] = []
         for span in spans:
             slot, start = span.sequence.slot, span.sequence.computed
             tokens = torch.tensor(span.tokens, dtype=torch.long, device=self._device)
             state = self.cache.state(slot)
-            logits, state = self._plain.read(self._model, tokens, start, state)
+            wanted = span.wanted
+            keep = max(1, start + span.length - wanted.start) if wanted else 1
+            logits, state = self._plain.read(self._model, tokens, start, state, keep)
             self.cache.store(slot, state)
             if span.samples:
-                rows.append(logits)
-        return torch.stack(rows) if rows else torch.empty(0)
+                rows.append(logits[-1:])
+            if wanted:
+                rated.append(logits[: len(wanted)])
+        return torch.cat(rows + rated) if rows or rated else torch.empty(0)

@@ -9,6 +9,7 @@ import inspect
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from jinja2 import TemplateSyntaxError
@@ -36,11 +37,15 @@ SEAM = 16
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """`tools` are those that the model was told of, `tail` is the end of the prompt's text."""
+    """`tools` are those that the model was told of, `tail` is the end of the prompt's text.
+
+    The tokenizer put the first `lead` tokens in front of a text by itself; it is only looked at where that is told.
+    """
 
     ids: list[int]
     tools: tuple[ToolSpec, ...] = ()
     tail: str = ""
+    lead: int = 0
 
 
 def render(request: Chat | Complete, tokenizer: Any, context: int) -> Prompt:
@@ -48,7 +53,8 @@ def render(request: Chat | Complete, tokenizer: Any, context: int) -> Prompt:
     if isinstance(request, Complete):
         if not isinstance(request.prompt, str):
             return Prompt(list(request.prompt))
-        return Prompt(_tokens(request.prompt, tokenizer, context, "prompt"))
+        ids = _tokens(request.prompt, tokenizer, context, "prompt")
+        return Prompt(ids, lead=_lead(ids, tokenizer) if request.echo else 0)
     if not tokenizer.chat_template:
         message = (
             f"{request.model} has no chat template: it completes text and embeds. To chat with it, add "
@@ -65,6 +71,12 @@ def render(request: Chat | Complete, tokenizer: Any, context: int) -> Prompt:
         raise fault(Code.INVALID_REQUEST, message, param="messages") from error
     ids = _tokens(text, tokenizer, context, "messages", add_special_tokens=False)
     return Prompt(ids, tools, text[-TAIL:])
+
+
+def _lead(ids: list[int], tokenizer: Any) -> int:
+    """How many of these tokens stand before every text."""
+    always = takewhile(lambda pair: pair[0] == pair[1], zip(ids, tokenizer("")["input_ids"], strict=False))
+    return sum(1 for _ in always)
 
 
 def why_mute(tokenizer: Any) -> str:

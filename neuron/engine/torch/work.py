@@ -9,6 +9,7 @@ from cortex.neuron.engine.base import Key
 from cortex.neuron.engine.torch.answer import Answer
 from cortex.neuron.engine.torch.constraint import Constraint
 from cortex.neuron.engine.torch.history import History
+from cortex.neuron.engine.torch.rating import Echo
 from cortex.neuron.engine.torch.sampler import Rule
 from cortex.neuron.engine.torch.sequence import Sequence
 from cortex.protocol.deltas import Delta, Piece
@@ -33,7 +34,11 @@ STATES_NOT_FINITE = Fault(
 
 @dataclass(slots=True, eq=False)
 class Choice:
-    """`unsaid` is what a prefix that was complete already leaves to say: that it is."""
+    """`unsaid` is what a prefix that was complete already leaves to say: that it is.
+
+    `echo` is the prompt, if it is still to be said before the first token. Who has it rated counts tokens, and is told of
+    the one that ends the answer as well.
+    """
 
     index: int
     sequence: Sequence
@@ -42,6 +47,8 @@ class Choice:
     history: History
     unsaid: list[Piece]
     constraint: Constraint | None = None
+    echo: Echo | None = None
+    tells_end: bool = False
 
     @property
     def is_held(self) -> bool:

@@ -173,7 +173,7 @@ def test_context_overflow(drive: Driving) -> None:
         (complete(logit_bias={"x": 1.0}), Code.INVALID_REQUEST, "logit_bias"),
         (complete(logit_bias={"5": 101.0}), Code.INVALID_REQUEST, "logit_bias"),
         (complete(logit_bias={str(i): 1.0 for i in range(1025)}), Code.INVALID_REQUEST, "logit_bias"),
-        (Complete(model="m", prompt="x", echo=True), Code.UNSUPPORTED, "echo"),
+        (complete(max_tokens=0), Code.INVALID_REQUEST, "max_tokens"),
         (chat(response_format=ResponseFormat(kind="json_schema")), Code.INVALID_REQUEST, "response_format"),
         (chat("refuse"), Code.INVALID_REQUEST, "messages"),
         (chat(template_options=b"[1]"), Code.INVALID_REQUEST, "chat_template_kwargs"),
@@ -378,5 +378,5 @@ def test_reasoning(drive: Driving, monkeypatch) -> None:
 def test_admission_breaks(drive: Driving, monkeypatch) -> None:
     """An unforeseen exception on admission refuses the request and leaves no trace."""
     driven = drive()
-    monkeypatch.setattr("cortex.neuron.engine.torch.serving.new_answer", lambda *_: 1 / 0)
+    monkeypatch.setattr("cortex.neuron.engine.torch.choices.new_answer", lambda *_: 1 / 0)
     assert refusal(driven, complete()).code is Code.ENGINE_FAILED

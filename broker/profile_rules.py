@@ -137,6 +137,11 @@ def _wrong_with(profile: Profile) -> tuple[str, str] | None:
         value = getattr(profile.sampling, key)
         if value is not None and not low <= value <= high:
             return f"sampling.{key}", f"is {value:g}; requests take {low:g} to {high:g}"
+    if profile.sampling.max_tokens == 0:
+        return (
+            "sampling.max_tokens",
+            "is 0, which leaves no room for an answer; write 1 or more, or leave it out",
+        )
     if profile.pinned and profile.ttl:
         return "ttl", "unloads a model that is pinned to stay; leave out ttl or pinned"
     if limit.context and limit.output > limit.context:

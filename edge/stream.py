@@ -39,6 +39,8 @@ class Stream:
         self._loop = asyncio.get_running_loop()
         self._items: list[Item] = []
         self._bytes = 0
+        self._parts = 0
+        """How many parts of a prompt that is said again are among the items."""
         self._max_bytes = max_bytes
         self._waiter: asyncio.Future[None] | None = None
         self._ended = False
@@ -55,6 +57,7 @@ class Stream:
         """Add an item; False if its client reads too slowly to hold more."""
         self._items.append(item)
         self._bytes += _weight(item)
+        self._parts += _is_part(item)
         self._wake()
         return self._bytes <= self._max_bytes
 
@@ -80,11 +83,22 @@ class Stream:
             raise FaultError(first)
 
     async def take(self) -> list[Item]:
-        """All items that are there, in order; waits for one. Empty after `keepalive_s` of silence."""
+        """All items that are there, in order; waits for one. Empty after `keepalive_s` of silence.
+
+        The parts of a prompt that is said again come one at a time: each takes a while to write, if it is rated, and
+        other requests have their turn between them.
+        """
         if not self._items:
             await self._wait()
+        elif self._parts:
+            await asyncio.sleep(0)
         items, self._items = self._items, []
         self._bytes = 0
+        if self._parts:
+            cut = next((at for at, item in enumerate(items, start=1) if _is_part(item)), len(items))
+            items, self._items = items[:cut], items[cut:]
+            self._bytes = sum(map(_weight, self._items))
+            self._parts -= _is_part(items[-1])
         self._taken_at = self._loop.time()
         return items
 
@@ -123,6 +137,10 @@ class Stream:
             self._wake()
             due = now + self._keepalive_s
         self._nudge = self._loop.call_at(due, self._on_quiet)
+
+
+def _is_part(item: Item) -> bool:
+    return type(item) is Delta and not item.tokens
 
 
 def _weight(item: Item) -> int:

@@ -147,6 +147,7 @@ def test_pinned_on_nothing_is_not_pinned() -> None:
         ('vram_mb = "9 GB"', "FILE:3: models[0].vram_mb: Expected `int`, got `str`"),
         ("ttl = nan", "FILE:3: models[0].ttl: Expected a finite number, got `nan`"),
         ("min_devices = 0", "FILE:3: models[0].min_devices: Expected `int` >= 1"),
+        ("sampling.max_tokens = 0", "FILE:3: models[0].sampling.max_tokens: is 0, which leaves no room"),
         ("sampling.top_p = 2", "FILE:3: models[0].sampling.top_p: Expected `float` <= 1.0"),
         (
             "sampling.seed = 7",

@@ -265,6 +265,25 @@ def test_several_prompts_are_told_in_one_stream():
     run(scenario())
 
 
+def test_a_stream_of_several_shows_that_it_is_alive():
+    """While nothing comes of any of them: a comment, as in any stream."""
+
+    async def scenario():
+        world = World()
+        world.link.keepalive_s = 0.02
+        exchange = world.post(SEVERAL, PATH)
+        await turn_until(lambda: len(world.link.tickets) == 3)
+        for ticket in world.link.tickets:
+            world.link.streams[ticket.request].put(accepted(ticket))
+        await exchange.until(b": ping")
+        for ticket in world.link.tickets:
+            world.link.streams[ticket.request].end(finished(ticket, 0, 0))
+        await exchange.done()
+        assert events_of(exchange)[1]
+
+    run(scenario())
+
+
 def test_one_prompt_of_a_stream_that_is_refused_is_an_http_error():
     """Nothing has been sent before every prompt has its verdict."""
 

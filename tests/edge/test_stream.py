@@ -42,6 +42,24 @@ def test_everything_there_is_taken_at_once():
     run(scenario())
 
 
+def test_the_parts_of_a_prompt_are_taken_one_by_one():
+    """Others have their turn between them; they weigh nothing, and nothing is lost or moved."""
+
+    async def scenario():
+        stream, _ = make(max_bytes=1000)
+        parts = [Delta("r", 1, 0, 0, [], [TextPiece(str(at) * 2000)]) for at in range(3)]
+        turns = []
+        for item in (QUEUED, *parts, text("a"), text("b")):
+            assert stream.put(item)
+        stream.end(FAULT)
+        for expected in ([QUEUED, parts[0]], parts[1:2], parts[2:], [text("a"), text("b"), FAULT]):
+            asyncio.get_running_loop().call_soon(turns.append, len(turns))
+            assert await stream.take() == expected
+        assert turns == [0, 1, 2]
+
+    run(scenario())
+
+
 def test_the_first_verdict_stays_in_the_box():
     """Waiting for it takes nothing out; a fault as the first word is raised."""
 

@@ -61,7 +61,7 @@ class Echo:
         """The logits of the positions from `first` on; False if they are not finite."""
         for start in range(0, len(rows), PIECE):
             piece = rows[start : start + PIECE]
-            if not bool(torch.isfinite(piece.max(dim=-1).values).all()):
+            if not bool(torch.isfinite(piece.amax(dim=-1)).all()):
                 return False
             self._rate(first + start + 1, torch.log_softmax(piece.float(), dim=-1))
         return True

@@ -108,6 +108,32 @@ def test_plan_budget(shapes, chunk) -> None:
     assert all(0 < span.length <= span.sequence.pending for span in spans)
 
 
+@given(
+    st.lists(st.tuples(st.integers(1, 40), st.booleans()), min_size=1, max_size=5),
+    st.integers(1, 30),
+    st.integers(1, 20),
+    st.lists(st.integers(0, 4), max_size=6),
+)
+def test_every_position_of_a_rated_prompt_is_looked_at_once(shapes, chunk, rows, losses) -> None:
+    """No step makes more rows than it may, each makes progress, and who loses its memory is not looked at again."""
+    sequences = [sequence(size) for size, _ in shapes]
+    for one, (size, rated) in zip(sequences, shapes, strict=True):
+        one.rates = size - 1 if rated else 0
+    seen: list[list[int]] = [[] for _ in sequences]
+    while any(one.pending for one in sequences):
+        if losses:
+            sequences[losses.pop() % len(sequences)].restart()
+        spans = plan(sequences, chunk, rows=rows)
+        assert spans
+        assert sum(len(span.wanted) for span in spans) <= rows
+        for span in spans:
+            wanted = span.wanted
+            seen[sequences.index(span.sequence)] += wanted
+            span.sequence.rated = max(span.sequence.rated, wanted.stop if wanted else 0)
+            span.sequence.advance(span.length)
+    assert seen == [list(range(one.rates)) for one in sequences]
+
+
 @pytest.mark.parametrize(
     "module", ["base", "torch.scheduler", "torch.sequence", "torch.stops", "torch.detokenize", "torch.answer"]
 )

@@ -27,8 +27,11 @@ PAIRS = [
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenAI]:
     entry = {"id": "m", "source": "demo", "slots": 4, "dtype": "float32"}
-    with Stack(tmp_path_factory.mktemp("scoring") / "c", engine="torch", models=(entry,)) as running:
-        yield OpenAI(base_url=f"{running.url}/v1", api_key="none", max_retries=0)
+    with (
+        Stack(tmp_path_factory.mktemp("scoring") / "c", engine="torch", models=(entry,)) as running,
+        OpenAI(base_url=f"{running.url}/v1", api_key="none", max_retries=0) as made,
+    ):
+        yield made
 
 
 def encoded(tokenizer, context: str, continuation: str) -> tuple[list[int], int]:

@@ -15,7 +15,7 @@ from cortex.broker.ctl import __main__ as ctl
 from cortex.deploy import config, local, preflight, roles
 from cortex.protocol.kit import keyfile
 from cortex.protocol.kit.keyfile import MAKE_KEYS
-from cortex.protocol.kit.paths import default_data_directory
+from cortex.protocol.kit.paths import CORTEX_TOML, default_data_directory
 from cortex.protocol.kit.process import die_with_parent
 from cortex.protocol.kit.settings import SettingsError
 from cortex.protocol.kit.sockets import EndpointError
@@ -66,7 +66,7 @@ def parser() -> argparse.ArgumentParser:
 def up(options: argparse.Namespace) -> int:
     """Everything on one machine; the first run writes its settings, but only once nothing stands in its way."""
     data = options.data.absolute()
-    cortex_toml = (options.config or data / config.CORTEX_TOML).absolute()
+    cortex_toml = (options.config or data / CORTEX_TOML).absolute()
     neuron_toml = data / config.NEURON_TOML
     settings = config.load_cortex(cortex_toml if options.config or cortex_toml.exists() else None)
     config.load_neuron(neuron_toml if neuron_toml.exists() else None)

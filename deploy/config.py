@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 import toml
@@ -17,11 +16,11 @@ from cortex.broker.view import Policy
 from cortex.deploy.first_models import FIRST_MODELS
 from cortex.edge.config import Gateway
 from cortex.neuron.config import ModelSettings, NeuronSettings
+from cortex.protocol.kit import keyfile
 from cortex.protocol.kit import settings as settings_kit
-from cortex.protocol.kit.keyfile import KEYS_TOML
-from cortex.protocol.kit.paths import Planes
+from cortex.protocol.kit.keyfile import KeysAt
+from cortex.protocol.kit.paths import CORTEX_TOML, Planes
 
-CORTEX_TOML = "cortex.toml"
 NEURON_TOML = "neuron.toml"
 MODELS_TOML = "models.toml"
 
@@ -107,24 +106,9 @@ def _without_none(table: dict[str, object]) -> dict[str, object]:
     return told
 
 
-class KeysAt(NamedTuple):
-    """Where the API keys are; `required`: the settings name the file, so it must be there."""
-
-    path: Path
-    required: bool
-
-    @property
-    def in_use(self) -> bool:
-        """Whether a gateway that starts now asks for keys."""
-        return self.required or self.path.exists()
-
-
 def keys_at(settings: CortexSettings, cortex_toml: Path | None, data: Path) -> KeysAt:
-    """The key file that cortex.toml names, relative to itself, else the one in the data directory."""
-    if not settings.gateway.keys:
-        return KeysAt(data.absolute() / KEYS_TOML, required=False)
-    beside = (cortex_toml.parent if cortex_toml is not None else data).absolute()
-    return KeysAt(beside / Path(settings.gateway.keys).expanduser(), required=True)
+    """Where these settings have the API keys."""
+    return keyfile.keys_at(settings.gateway.keys, cortex_toml, data)
 
 
 def policy(settings: CortexSettings) -> Policy:

@@ -13,7 +13,7 @@ import msgspec
 from cortex.broker.config import BrokerSettings
 from cortex.deploy import config, exporter
 from cortex.protocol.kit import log as logs
-from cortex.protocol.kit.paths import note_ctl
+from cortex.protocol.kit.paths import note_ctl, note_keys
 from cortex.protocol.kit.signals import Stop
 from cortex.protocol.kit.sockets import EndpointError, new_context, private_directory
 
@@ -93,6 +93,7 @@ def edge(options: argparse.Namespace) -> int:
     from cortex.edge.keyring import Keyring  # noqa: PLC0415
 
     keys = config.keys_at(settings, options.config, data)
+    note_keys(data, keys.path)
     try:
         server.serve(
             settings.gateway,

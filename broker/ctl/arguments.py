@@ -127,7 +127,14 @@ def _of_keys(keys: Parser) -> None:
             "--file",
             metavar="FILE",
             default=None,
-            help="the key file (default: keys.toml in the data directory)",
+            help="the key file (default: the one that the gateway on this host reads)",
+        )
+        added.add_argument(
+            "--config",
+            metavar="FILE",
+            type=Path,
+            default=None,
+            help="the gateway's cortex.toml, which may name it",
         )
 
 

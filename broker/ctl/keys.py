@@ -12,6 +12,7 @@ from typing import Any
 
 from msgspec import Struct, structs
 
+from cortex.broker.ctl.keys_place import file_of
 from cortex.broker.ctl.output import Output
 from cortex.broker.ctl.render.keys import made, table
 from cortex.protocol.keys import (
@@ -26,7 +27,6 @@ from cortex.protocol.keys import (
     seconds_of,
 )
 from cortex.protocol.kit import keyfile
-from cortex.protocol.kit.paths import default_data_directory
 from cortex.protocol.kit.settings import SettingsError
 
 UNITS = {"h": 3600, "d": 86_400, "w": 7 * 86_400}
@@ -52,16 +52,15 @@ class KeyMade(KeyShown, frozen=True, kw_only=True):
     file: str
 
 
+class KeyRevoked(KeyShown, frozen=True, kw_only=True):
+    """A key that opens nothing any more, and the file that says so."""
+
+    file: str
+
+
 class KeyList(Struct, frozen=True, kw_only=True):
     file: str
     keys: tuple[KeyShown, ...]
-
-
-def file_of(options: argparse.Namespace) -> Path:
-    """--file, else keys.toml in --data, else in this user's data directory."""
-    if options.file is not None:
-        return Path(options.file).expanduser().absolute()
-    return (options.data or default_data_directory()).absolute() / keyfile.KEYS_TOML
 
 
 def run(options: argparse.Namespace, output: Output) -> None:
@@ -123,8 +122,10 @@ def revoke(output: Output, path: Path, id_: str, now: float) -> None:
             keyfile.write(path, known.revoked(id_))
     entry = structs.replace(found, revoked=True)
     if output.as_json:
-        output.json(KeyShown(**_shown(entry, now)))
-    output.line(f"{id_} ({entry.name}): revoked; a running gateway refuses it within a second")
+        output.json(KeyRevoked(**_shown(entry, now), file=str(path)))
+    output.line(
+        f"{id_} ({entry.name}): revoked in {path}; a running gateway that reads it refuses the key within a second"
+    )
 
 
 def _shown(entry: KeyEntry, now: float) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from msgspec import structs
 
@@ -30,6 +31,26 @@ HEADING = """# API keys of this cortex, by digest. Written by cortex-ctl keys, w
 """
 
 Mark = tuple[int, int, int, int]
+
+
+class KeysAt(NamedTuple):
+    """Where the API keys are; `required`: the settings name the file, so it must be there."""
+
+    path: Path
+    required: bool
+
+    @property
+    def in_use(self) -> bool:
+        """Whether a gateway that starts now asks for keys."""
+        return self.required or self.path.exists()
+
+
+def keys_at(named: str, cortex_toml: Path | None, data: Path) -> KeysAt:
+    """The key file that cortex.toml names, relative to itself, else the one in the data directory."""
+    if not named:
+        return KeysAt(data.absolute() / KEYS_TOML, required=False)
+    beside = (cortex_toml.parent if cortex_toml is not None else data).absolute()
+    return KeysAt(beside / Path(named).expanduser(), required=True)
 
 
 def parse(text: str, where: str) -> KeyFile:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 from dataclasses import dataclass
 from pathlib import Path
+
+CORTEX_TOML = "cortex.toml"
 
 
 def default_data_directory() -> Path:
@@ -30,6 +34,43 @@ def ctl_of(data: Path) -> str:
 
 def _noted(data: Path) -> Path:
     return data.absolute() / "run" / "ctl.endpoint"
+
+
+def note_keys(data: Path, path: Path) -> int | None:
+    """Write down which key file the gateway of a data directory reads, for this process's life.
+
+    Answers the handle that says that it lives; None where another gateway has done it, or this user may not. Nothing but
+    the convenience of `cortex-ctl keys` hangs on it.
+    """
+    noted = _keys_noted(data)
+    try:
+        noted.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(noted, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        return None
+    os.ftruncate(handle, 0)
+    os.write(handle, os.fsencode(path))
+    return handle
+
+
+def keys_of(data: Path) -> Path | None:
+    """The key file that the running gateway of a data directory reads; None if none runs there, as far as can be seen."""
+    with contextlib.suppress(OSError), _keys_noted(data).open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            noted = os.fsdecode(file.read())
+            return Path(noted) if noted else None
+    return None
+
+
+def _keys_noted(data: Path) -> Path:
+    return data.absolute() / "run" / "keys.path"
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,15 @@ def until(stack: Stack, key: str, status: int) -> None:
         assert time.monotonic() - began < WITHIN_S + 1, stack.logs()  # a second for a busy machine
 
 
+def test_the_running_gateway_tells_where_its_keys_are(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever the settings of whoever asks say."""
+    monkeypatch.setenv("CORTEX_GATEWAY__KEYS", "/nowhere/keys.toml")
+    assert main(["keys", "list", "--json", "--data", str(stack.data)]) == 0
+    assert json.loads(capsys.readouterr().out)["file"] == str(stack.data / "keys.toml")
+
+
 def test_a_key_from_its_making_to_its_end(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
     """Without keys any will do; with one only that, for its models, until it is revoked; a body is not waited for."""
     assert ask(stack, "none") == "length"

@@ -23,7 +23,8 @@ COLUMNS = (
 def table(known: KeyFile, path: str, now: float, *, there: bool) -> RenderableType:
     """All keys of a file; without a file, what that means."""
     if known.keys:
-        return Grid(COLUMNS, [_row(entry, now) for entry in known.keys])
+        place = Text(f"keys in {clean(path)}", no_wrap=True, overflow="ignore")
+        return Group(place, Grid(COLUMNS, [_row(entry, now) for entry in known.keys]))
     if there:
         return Text(f"no keys in {clean(path)}: nobody is let in; cortex-ctl keys new NAME makes one")
     return Text(f"no keys: {clean(path)} is not there, and nobody is asked for one")
@@ -50,7 +51,7 @@ def made(entry: KeyEntry, key: str, path: str, *, first: bool) -> RenderableType
     lines = [
         key,
         "",
-        f"This is the only time that it is shown; {clean(path)} keeps its digest.",
+        f"This is the only time that it is shown; its digest was written to {clean(path)}.",
         f"It may use {', '.join(map(clean, entry.models)) or 'all models'}"
         + (f", until {entry.expires}." if entry.expires else "."),
         "",

@@ -56,7 +56,8 @@ def test_keys_are_listed(ctl) -> None:
     """As a table, and whole for scripts; a secret is in neither."""
     made = json.loads(ctl("new", "Ann", "--json")[1])
     ctl("new", "Bob", "--models", "demo", "--expires", "2999-01-31")
-    head, ann, bob = ctl("list")[1].splitlines()
+    place, head, ann, bob = ctl("list")[1].splitlines()
+    assert place == f"keys in {made['file']}"
     assert head.split() == ["id", "name", "models", "priority", "created", "expires", "state"]
     assert ann.split()[:4] == [made["id"], "Ann", "all", "0"]
     assert bob.split()[-3:] == ["2999-01-31", "00:00", "active"]
@@ -72,10 +73,11 @@ def test_a_key_is_revoked(ctl, path) -> None:
     for _ in range(2):
         assert ctl("revoke", made["id"]) == (
             0,
-            f"{made['id']} (Ann): revoked; a running gateway refuses it within a second\n",
+            f"{made['id']} (Ann): revoked in {path}; a running gateway that reads it refuses the key within a second\n",
             "",
         )
-    assert json.loads(ctl("revoke", made["id"], "--json")[1])["state"] == "revoked"
+    told = json.loads(ctl("revoke", made["id"], "--json")[1])
+    assert (told["state"], told["file"]) == ("revoked", str(path))
     assert "was revoked" in Keys(keyfile.read(path)).holder([made["key"]], 0.0).message
     assert "revoked" in ctl("list")[1]
     code, _, error = ctl("revoke", "nobody")

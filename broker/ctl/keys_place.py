@@ -1,0 +1,73 @@
+"""Which key file `cortex-ctl keys` is about: the very one that the gateway reads, on the gateway's own host.
+
+In this order:
+
+1. `--file`;
+2. the one that `--config` names, or leaves in the data directory;
+3. the one that the gateway reads that runs on the data directory;
+4. the one that cortex.toml in the data directory names, or leaves there.
+
+`CORTEX_GATEWAY__KEYS` stands above a cortex.toml, as it does for the gateway. The data directory is `--data`,
+`CORTEX_DATA`, that of a broker's own socket, or this user's. A broker elsewhere has no keys here: that is an error, for
+a key that is written where no gateway reads it opens nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cortex.protocol.kit import keyfile
+from cortex.protocol.kit.paths import CORTEX_TOML, Planes, ctl_of, default_data_directory, keys_of
+from cortex.protocol.kit.settings import Document, SettingsError, read_text
+
+VARIABLE = "CORTEX_GATEWAY__KEYS"
+
+
+def file_of(options: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> Path:
+    """See the module's docstring. Raises `SettingsError`."""
+    if options.file is not None:  # 1
+        return Path(options.file).expanduser().absolute()
+    data = _data_of(options, environ).absolute()
+    if options.config is not None:  # 2
+        return _named_in(options.config, data, environ)
+    if (found := keys_of(data)) is not None:  # 3
+        return found
+    cortex_toml = data / CORTEX_TOML
+    return _named_in(cortex_toml if cortex_toml.exists() else None, data, environ)  # 4
+
+
+def _data_of(options: argparse.Namespace, environ: Mapping[str, str]) -> Path:
+    """The data directory of the gateway, which must be one on this host."""
+    if options.data is not None:
+        return Path(options.data)
+    own = default_data_directory()
+    endpoint = options.endpoint or environ.get("CORTEX_ENDPOINT", "")
+    if not endpoint or endpoint == ctl_of(own) or options.config is not None:
+        return own
+    if not options.endpoint and environ.get("CORTEX_DATA"):
+        return own
+    socket = Path(endpoint.removeprefix("ipc://"))
+    if endpoint == Planes.under(socket.parent.parent).ctl:
+        return socket.parent.parent
+    source = "--endpoint" if options.endpoint else "CORTEX_ENDPOINT"
+    raise SettingsError(
+        f"{source} names the broker at {endpoint}, but API keys are in a file on the gateway's host and no broker is "
+        "asked about them; run this there without it, or name a file here with --data DIR or --file FILE"
+    )
+
+
+def _named_in(cortex_toml: Path | None, data: Path, environ: Mapping[str, str]) -> Path:
+    """As the environment says, else cortex.toml, of which nothing else is judged here."""
+    named: Any = environ.get(VARIABLE)
+    if cortex_toml is not None:
+        document = Document(read_text(cortex_toml), str(cortex_toml))
+        gateway = document.data.get("gateway")
+        written = gateway.get("keys", "") if isinstance(gateway, dict) else ""
+        if not isinstance(written, str):
+            raise document.error(("gateway", "keys"), "must be the path of a file, in quotes")
+        named = written if named is None else named
+    return keyfile.keys_at(named or "", cortex_toml, data).path

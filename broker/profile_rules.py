@@ -101,13 +101,20 @@ def check_profiles(document: Document, profiles: tuple[Profile, ...]) -> None:
 
 
 def _path(document: Document, index: int, key: str) -> TomlPath:
-    """Where a key is written, under its old name if that was used; `key` may go deeper: limit.output."""
-    written: Mapping[str, Any] = document.data["models"][index]
-    first, *rest = key.split(".")
-    for old, names in OLD_NAMES.items():
-        if first in names and first not in written and old in written:
-            first = old
-    return ("models", index, first, *(int(step) if step.isdecimal() else step for step in rest))
+    """Where a key is written; it may go deeper: limit.output."""
+    steps = (int(step) if step.isdecimal() else step for step in key.split("."))
+    return as_written(document.data, ("models", index, *steps))
+
+
+def as_written(data: Mapping[str, Any], path: TomlPath) -> TomlPath:
+    """The path of a key of a profile, under its old name if that was used."""
+    match path:
+        case ("models", int(index), str(first), *rest):
+            written: Mapping[str, Any] = data["models"][index]
+            for old, names in OLD_NAMES.items():
+                if first in names and first not in written and old in written:
+                    return ("models", index, old, *rest)
+    return path
 
 
 def _wrong_with(profile: Profile) -> tuple[str, str] | None:

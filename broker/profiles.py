@@ -8,14 +8,16 @@ The keys of the Rust cortex's models.toml are taken where they mean the same. Wh
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 
 from cortex.broker import profile_rules
 from cortex.broker.catalogue import Catalogue, Profile
-from cortex.protocol.kit.settings import Document, SettingsError, read_text
+from cortex.protocol.kit.settings import Document, Origins, SettingsError, read_text
+from cortex.protocol.kit.toml_lines import Path as TomlPath
 
 log = logging.getLogger("cortex.broker")
 
@@ -82,6 +84,8 @@ class Source:
     def __init__(self, path: Path, *, required: bool = False) -> None:
         self.path = path.absolute()
         self.catalogue = Catalogue()
+        self._written: Mapping[str, Any] = {}
+        """The tables that the catalogue was made of."""
         self._mark = _mark(self.path)
         self._look_at = 0.0
         if (self._mark is not None or required) and (wrong := self.reload()) is not None:
@@ -105,10 +109,16 @@ class Source:
         """Read it again, all or nothing: the error if it is wrong, and then the old catalogue stays."""
         self._mark = _mark(self.path)  # before reading: what is written meanwhile is a change
         try:
-            self.catalogue = read(read_text(self.path), str(self.path), log.info)
+            text = read_text(self.path)
+            self.catalogue = read(text, str(self.path), log.info)
+            self._written = Document(text, str(self.path)).data
         except SettingsError as error:
             return str(error)
         return None
+
+    def origin(self, path: TomlPath) -> str:
+        """Whether a value of the catalogue is the "file"'s, under whatever name for it, or a "default"."""
+        return Origins(self._written, {}).of(profile_rules.as_written(self._written, path))
 
     def changed(self, now: float) -> bool:
         """Whether the file is another one than was read last; looks at most once a second."""

@@ -9,7 +9,6 @@ import msgspec
 import toml
 from msgspec import Struct
 
-from cortex.broker.catalogue import Catalogue
 from cortex.broker.config import BrokerSettings, EvictionSettings, ExpectedNeuron, QueueSettings
 from cortex.broker.profiles import Source
 from cortex.broker.view import Policy
@@ -38,7 +37,12 @@ class CortexSettings(Struct, frozen=True, kw_only=True):
 
 def load_cortex(path: Path | None) -> CortexSettings:
     """Read cortex.toml (None: defaults) and the environment."""
-    return settings_kit.load(CortexSettings, path, os.environ)
+    return load_cortex_told(path)[0]
+
+
+def load_cortex_told(path: Path | None) -> tuple[CortexSettings, settings_kit.Origins]:
+    """The same, and where each value came from."""
+    return settings_kit.load_told(CortexSettings, path, os.environ)
 
 
 def load_neuron(path: Path | None) -> NeuronSettings:
@@ -64,46 +68,6 @@ def profiles(settings: CortexSettings, cortex_toml: Path | None, data: Path) -> 
         if (beside / named).exists():
             raise
         raise settings_kit.SettingsError(f"{error}; models_config of {cortex_toml} names it") from error
-
-
-class InForce:
-    """The catalogue's source together with the settings beside it, as an operator may see them."""
-
-    def __init__(self, source: Source, settings: CortexSettings, cortex_toml: Path | None) -> None:
-        self._source = source
-        self._cortex = str(cortex_toml.absolute()) if cortex_toml is not None else "defaults"
-        self._settings = settings
-        self.changed = source.changed
-        self.reload = source.reload
-
-    @property
-    def catalogue(self) -> Catalogue:
-        return self._source.catalogue
-
-    def texts(self) -> dict[str, str]:
-        """What holds now, defaults included, as TOML, by the file that it was read from."""
-        return {
-            self._cortex: toml.dumps(_plain(self._settings)),
-            str(self._source.path): toml.dumps(_plain(self._source.catalogue)),
-        }
-
-
-def _plain(value: Struct) -> dict[str, object]:
-    """Built-in values, without what TOML cannot say: nothing."""
-    found: dict[str, object] = msgspec.to_builtins(value)
-    return _without_none(found)
-
-
-def _without_none(table: dict[str, object]) -> dict[str, object]:
-    told: dict[str, object] = {}
-    for key, value in table.items():
-        if isinstance(value, dict):
-            told[key] = _without_none(value)
-        elif isinstance(value, list | tuple):
-            told[key] = [_without_none(one) if isinstance(one, dict) else one for one in value]
-        elif value is not None:
-            told[key] = value
-    return told
 
 
 def keys_at(settings: CortexSettings, cortex_toml: Path | None, data: Path) -> KeysAt:

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from cortex.broker.ctl.client import NoAnswerError, ask
 from cortex.deploy import config, exporter
+from cortex.deploy.in_force import STARTED_WITH
 from cortex.deploy.launcher import ChildFailedError, Launcher, Role
 from cortex.deploy.logfile import LogFile
 from cortex.deploy.starting import DEMO, Teller, awaited, can_serve, first_to_ask, hindered
@@ -70,18 +71,28 @@ def roles(plan: Plan) -> list[Role]:
     return planned
 
 
+def environment_of(plan: Plan) -> dict[str, str]:
+    """What the children are told that their settings do not say, and which variables do."""
+    gateway = plan.settings.gateway
+    told = {
+        name: str(value)
+        for name, value, known in (
+            ("CORTEX_GATEWAY__LISTEN", plan.http, gateway.listen),
+            ("CORTEX_GATEWAY__METRICS_LISTEN", plan.metrics, gateway.metrics_listen),
+            ("CORTEX_GATEWAY__GRACE_S", plan.grace_s, gateway.grace_s),
+        )
+        if value != known
+    }
+    return {**told, STARTED_WITH: " ".join(told)}
+
+
 def run(plan: Plan) -> int:
     """Start, announce, watch, stop; answers the exit code. The data directory must have been claimed."""
     stop = Stop().install()
     exporter.clear(plan.data)
     if plan.log_to_files:
         (plan.data / "logs").mkdir(exist_ok=True)
-    environment = {
-        "CORTEX_GATEWAY__LISTEN": plan.http,
-        "CORTEX_GATEWAY__METRICS_LISTEN": plan.metrics,
-        "CORTEX_GATEWAY__GRACE_S": str(plan.grace_s),
-    }
-    launcher = Launcher(roles(plan), STOPPING, environment)
+    launcher = Launcher(roles(plan), STOPPING, environment_of(plan))
     console = Console(stderr=True)
     began = time.monotonic()
     try:

@@ -12,6 +12,7 @@ import msgspec
 
 from cortex.broker.config import BrokerSettings
 from cortex.deploy import config, exporter
+from cortex.deploy.in_force import InForce
 from cortex.protocol.kit import log as logs
 from cortex.protocol.kit.paths import note_ctl, note_keys
 from cortex.protocol.kit.signals import Stop
@@ -39,7 +40,7 @@ def claim(data: Path, role: str = "broker") -> int:
 
 def broker(options: argparse.Namespace) -> int:
     """Bind the planes and decide until told to stop."""
-    settings = config.load_cortex(options.config)
+    settings, origins = config.load_cortex_told(options.config)
     log = logs.set_up("broker")
     data = options.data.absolute()
     claim(data)
@@ -71,7 +72,7 @@ def broker(options: argparse.Namespace) -> int:
         core,
         Endpoints(planes.edge, planes.neuron, planes.ctl, settings.broker.peer, settings.broker.peers),
         stop,
-        source=config.InForce(profiles, settings, options.config),
+        source=InForce(profiles, settings, origins, options.config),
         expected=tuple(neuron.name for neuron in settings.neurons),
         metrics=BrokerMetrics(CollectorRegistry()),
         insecure_open=options.insecure_open,

@@ -10,16 +10,16 @@ import difflib
 import math
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import Struct, inspect
 
 from cortex.protocol.kit.toml_lines import Path as TomlPath
-from cortex.protocol.kit.toml_lines import line_of, path_of, positions, spelled
+from cortex.protocol.kit.toml_lines import line_of, path_of, positions, told
 
 T = TypeVar("T", bound=Struct)
 
@@ -35,9 +35,37 @@ def load(
     into: type[T], path: Path | None, environ: Mapping[str, str] | None = None, prefix: str = "CORTEX_"
 ) -> T:
     """Read settings of type `into`. `path` None means defaults and environment alone."""
+    return load_told(into, path, environ, prefix)[0]
+
+
+def load_told(
+    into: type[T], path: Path | None, environ: Mapping[str, str] | None = None, prefix: str = "CORTEX_"
+) -> tuple[T, Origins]:
+    """The same, and where each value came from."""
     text = "" if path is None else read_text(path)
     document = Document(text, str(path) if path else "settings")
-    return document.read(into, environ, prefix)
+    found = document.read(into, environ, prefix)
+    return found, Origins(document.data, document.variables)
+
+
+class Origins(NamedTuple):
+    """Where settings came from: the file's own tables, and the variable of each key that stands above the file."""
+
+    written: Mapping[str, Any]
+    variables: Mapping[str, str]
+    """`section.key` → the variable's name."""
+
+    def of(self, path: TomlPath) -> str:
+        """A variable's name, "file", or "default"."""
+        if (variable := self.variables.get(".".join(map(str, path[:2])))) is not None:
+            return variable
+        found: Any = self.written
+        for step in path:
+            try:
+                found = found[step]
+            except (LookupError, TypeError):
+                return "default"
+        return "file"
 
 
 def read_text(path: Path) -> str:
@@ -59,6 +87,8 @@ class Document:
     def __init__(self, text: str, where: str) -> None:
         self.where = where
         self._text = text
+        self.variables: dict[str, str] = {}
+        """Of the last reading: which `section.key` the environment said, and in which variable."""
         try:
             self.data: dict[str, Any] = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
@@ -82,7 +112,7 @@ class Document:
         """An error about the key at `path`, to be raised."""
         line = self.line_of(path)
         where = self.where if line is None else f"{self.where}:{line}"
-        return SettingsError(f"{where}: {spelled(path) or 'top level'}: {message}")
+        return SettingsError(f"{where}: {told(path, self.data) or 'top level'}: {message}")
 
     def read(self, into: type[T], environ: Mapping[str, str] | None = None, prefix: str = "CORTEX_") -> T:
         """The settings, overlaid with the environment's."""
@@ -90,7 +120,7 @@ class Document:
         self._check_keys(self.data, info, ())
         self._check_numbers(self.data, ())
         data = {key: dict(value) if isinstance(value, dict) else value for key, value in self.data.items()}
-        named = _apply_environment(data, info, environ or {}, prefix)
+        named = self.variables = _apply_environment(data, info, environ or {}, prefix)
         try:
             return msgspec.convert(data, into, strict=True)
         except msgspec.ValidationError as error:
@@ -99,7 +129,7 @@ class Document:
             key = place[1].lstrip(".").replace("[...]", "") if place else ""
             message += _allowed(message, info, path_of(key))
             if key in named:
-                raise SettingsError(f"{named[key]}: {key}: {message}") from error
+                raise SettingsError(f"environment {named[key]}: {key}: {message}") from error
             raise self.error(path_of(key), message) from error
 
     def _check_keys(self, data: Mapping[str, Any], info: inspect.Type, at: TomlPath) -> None:
@@ -107,7 +137,7 @@ class Document:
         for key, value in data.items() if fields else ():
             path = (*at, key)
             if key not in fields:
-                raise self.error(path, _unknown(key, fields, spelled(at)))
+                raise self.error(path, _unknown(key, fields, lambda name: told((*at, name), self.data)))
             inner = fields[key]
             if isinstance(value, dict):
                 self._check_keys(value, inner, path)
@@ -136,11 +166,11 @@ def _syntax(message: str) -> tuple[str, str]:
     return (f"{found[1]} at column {found[3]}", f":{found[2]}") if found else (message, "")
 
 
-def _unknown(key: str, fields: Mapping[str, object], at: str = "") -> str:
-    """What is said about a key that nothing knows."""
+def _unknown(key: str, fields: Mapping[str, object], spell: Callable[[str], str]) -> str:
+    """What is said about a key that nothing knows; `spell` tells a key with its place."""
     close = difflib.get_close_matches(key, fields, n=1, cutoff=0.5)
     if close:
-        return f"unknown key; did you mean {f'{at}.' if at else ''}{close[0]}?"
+        return f"unknown key; did you mean {spell(close[0])}?"
     return f"unknown key; known here: {', '.join(sorted(fields))}"
 
 
@@ -186,12 +216,14 @@ def _apply_environment(
         if not keys:
             raise SettingsError(f"environment {variable}: {section} is not a section; set it in the file")
         if key not in keys:
-            raise SettingsError(f"environment {variable}: {section}.{key}: {_unknown(key, keys, section)}")
+            raise SettingsError(
+                f"environment {variable}: {section}.{key}: {_unknown(key, keys, (section + '.{}').format)}"
+            )
         table = data.setdefault(section, {})
         if not isinstance(table, dict):
             continue  # the file is wrong about the whole section, and will be told so
         table[key] = _from_text(text, keys[key])
-        named[f"{section}.{key}"] = f"environment {variable}"
+        named[f"{section}.{key}"] = variable
     return named
 
 

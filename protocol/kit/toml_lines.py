@@ -6,13 +6,17 @@ judge: of a text that is no TOML it finds what it finds.
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections import Counter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 Path = tuple[str | int, ...]
 """Keys, and indices of arrays and of arrays of tables."""
+
+LONGEST_NAME = 128
+"""Of what an entry is called in an error."""
 
 _TOKEN = re.compile(
     r'(?P<space>[ \t\r]+|\#[^\n]*)|(?P<string>"{3}(?:[^\\]|\\.)*?"{3,5}|\'{3}.*?\'{3,5}'
@@ -52,11 +56,46 @@ def line_of(found: dict[Path, int], path: Path) -> int | None:
 
 
 def spelled(path: Path) -> str:
-    """A path as an operator reads it: models[2].limit.context."""
+    """A path as validators write it: models[2].limit.context."""
     text = ""
     for step in path:
         text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
     return text
+
+
+def told(path: Path, data: Any) -> str:
+    """The same for people, who do not count: an entry by its id or name, as models["qwen"].limit.context.
+
+    One that has neither is said by its place: limit.context of the 3rd entry of models.
+    """
+    found, text, outer = data, "", ""
+    for step in path:
+        try:
+            found = found[step]
+        except (LookupError, TypeError):
+            found = None
+        if isinstance(step, str):
+            text += f".{step}" if text else step
+        elif (name := _name_of(found)) is not None:
+            text += f"[{json.dumps(name, ensure_ascii=False)}]"
+        else:
+            outer = f" of the {ordinal(step + 1)} entry of {text}{outer}"
+            text = ""
+    return f"{text}{outer}" if text else outer.removeprefix(" of ")
+
+
+def ordinal(number: int) -> str:
+    """1st, 2nd, 3rd, 4th, 11th."""
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
+
+
+def _name_of(entry: Any) -> str | None:
+    """What an operator calls an entry of an array of tables."""
+    if not isinstance(entry, dict):
+        return None
+    name = entry.get("id", entry.get("name"))
+    return name if isinstance(name, str) and 1 <= len(name) <= LONGEST_NAME and name.isprintable() else None
 
 
 def path_of(text: str) -> Path:

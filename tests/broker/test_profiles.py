@@ -127,7 +127,7 @@ def test_the_keys_of_the_rust_cortex_are_understood() -> None:
         priority=50,
         cost=Cost(input=0.1),
     )
-    assert notes == ["FILE:4: models[0].harness: candle stands for the default engine here"]
+    assert notes == ['FILE:4: models["Qwen/Qwen3-8B"].harness: candle stands for the default engine here']
 
 
 def test_pinned_on_nothing_is_not_pinned() -> None:
@@ -139,97 +139,97 @@ def test_pinned_on_nothing_is_not_pinned() -> None:
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ("priorty = 1", "FILE:3: models[0].priorty: unknown key; did you mean models[0].priority?"),
+        ("priorty = 1", 'FILE:3: models["a"].priorty: unknown key; did you mean models["a"].priority?'),
         (
             "limit.contxt = 1",
-            "FILE:3: models[0].limit.contxt: unknown key; did you mean models[0].limit.context?",
+            'FILE:3: models["a"].limit.contxt: unknown key; did you mean models["a"].limit.context?',
         ),
-        ('vram_mb = "9 GB"', "FILE:3: models[0].vram_mb: Expected `int`, got `str`"),
-        ("ttl = nan", "FILE:3: models[0].ttl: Expected a finite number, got `nan`"),
-        ("min_devices = 0", "FILE:3: models[0].min_devices: Expected `int` >= 1"),
-        ("sampling.max_tokens = 0", "FILE:3: models[0].sampling.max_tokens: is 0, which leaves no room"),
-        ("sampling.top_p = 2", "FILE:3: models[0].sampling.top_p: Expected `float` <= 1.0"),
+        ('vram_mb = "9 GB"', 'FILE:3: models["a"].vram_mb: Expected `int`, got `str`'),
+        ("ttl = nan", 'FILE:3: models["a"].ttl: Expected a finite number, got `nan`'),
+        ("min_devices = 0", 'FILE:3: models["a"].min_devices: Expected `int` >= 1'),
+        ("sampling.max_tokens = 0", 'FILE:3: models["a"].sampling.max_tokens: is 0, which leaves no room'),
+        ("sampling.top_p = 2", 'FILE:3: models["a"].sampling.top_p: Expected `float` <= 1.0'),
         (
             "sampling.seed = 7",
-            "FILE:3: models[0].sampling.seed: belongs to each request; defaults can be given for",
+            'FILE:3: models["a"].sampling.seed: belongs to each request; defaults can be given for',
         ),
-        ("cost.input = -1", "FILE:3: models[0].cost.input: Expected `float` >= 0.0"),
+        ("cost.input = -1", 'FILE:3: models["a"].cost.input: Expected `float` >= 0.0'),
         (
             'engine = "tourch"',
-            "FILE:3: models[0].engine: 'tourch' is no engine; write torch, or leave it out",
+            "FILE:3: models[\"a\"].engine: 'tourch' is no engine; write torch, or leave it out",
         ),
         (
             'harness = "llamacpp"',
-            "FILE:3: models[0].harness: 'llamacpp' is no engine; write torch or sim, or",
+            "FILE:3: models[\"a\"].harness: 'llamacpp' is no engine; write torch or sim, or",
         ),
-        ("harness = 1", "FILE:3: models[0].harness: Expected `str | null`, got `int`"),
+        ("harness = 1", 'FILE:3: models["a"].harness: Expected `str | null`, got `int`'),
         (
             'engine = "torch"\nharness = "candle"',
-            "FILE:4: models[0].harness: is what engine replaced, and engine is given too; keep engine",
+            'FILE:4: models["a"].harness: is what engine replaced, and engine is given too; keep engine',
         ),
         (
             'pinned = true\npinned_on = ["beast"]',
-            "FILE:4: models[0].pinned_on: is what affinity and pinned replaced, and pinned is given too; keep pinned",
+            'FILE:4: models["a"].pinned_on: is what affinity and pinned replaced, and pinned is given too; keep pinned',
         ),
         (
             "replicas = { min = 3, max = 2 }",
-            "FILE:3: models[0].replicas.min: is 3, more than replicas.max, 2",
+            'FILE:3: models["a"].replicas.min: is 3, more than replicas.max, 2',
         ),
-        ("min_devices = 2", "FILE:3: models[0].min_devices: needs vram_mb, the whole footprint"),
+        ("min_devices = 2", 'FILE:3: models["a"].min_devices: needs vram_mb, the whole footprint'),
         (
             "vram_mb = 30000\nmin_device_vram_mb = 8000",
-            "FILE:4: models[0].min_device_vram_mb: is 8000, less than a device's share of vram_mb, 30000;",
+            'FILE:4: models["a"].min_device_vram_mb: is 8000, less than a device\'s share of vram_mb, 30000;',
         ),
         (
             "vram_mb = 30000\nmin_devices = 2\nmin_device_vram_mb = 14999",
-            "FILE:5: models[0].min_device_vram_mb: is 14999, less than a device's share of vram_mb, 15000;",
+            'FILE:5: models["a"].min_device_vram_mb: is 14999, less than a device\'s share of vram_mb, 15000;',
         ),
-        ("pinned = true\nttl = 5", "FILE:4: models[0].ttl: unloads a model that is pinned to stay;"),
+        ("pinned = true\nttl = 5", 'FILE:4: models["a"].ttl: unloads a model that is pinned to stay;'),
         (
             "limit = { context = 10, output = 11 }",
-            "FILE:3: models[0].limit.output: is 11, more than limit.context",
+            'FILE:3: models["a"].limit.output: is 11, more than limit.context',
         ),
         (
             'affinity = [\n"beast",\n"beast/cuda0"]',
-            "FILE:5: models[0].affinity[1]: 'beast/cuda0' is no device; did you mean beast/cuda-0?",
+            "FILE:5: the 2nd entry of models[\"a\"].affinity: 'beast/cuda0' is no device; did you mean beast/cuda-0?",
         ),
         (
             'affinity = ["beast:1"]',
-            "FILE:3: models[0].affinity[0]: 'beast:1' is no device; did you mean beast/cuda-1?",
+            "FILE:3: the 1st entry of models[\"a\"].affinity: 'beast:1' is no device; did you mean beast/cuda-1?",
         ),
         (
             'affinity = ["beast/gpu-1"]',
-            "FILE:3: models[0].affinity[0]: 'beast/gpu-1' is no device; did you mean",
+            "FILE:3: the 1st entry of models[\"a\"].affinity: 'beast/gpu-1' is no device; did you mean",
         ),
         (
             'affinity = ["http://beast:13131"]',
-            "FILE:3: models[0].affinity[0]: 'http://beast:13131' is an address",
+            "FILE:3: the 1st entry of models[\"a\"].affinity: 'http://beast:13131' is an address",
         ),
         (
             'affinity = ["a b"]',
-            "FILE:3: models[0].affinity[0]: 'a b' is neither a host such as beast nor a device",
+            "FILE:3: the 1st entry of models[\"a\"].affinity: 'a b' is neither a host such as beast nor a device",
         ),
         (
             'pinned_on = ["beast/0"]',
-            "FILE:3: models[0].pinned_on[0]: 'beast/0' is no device; did you mean beast/cuda-0",
+            "FILE:3: the 1st entry of models[\"a\"].pinned_on: 'beast/0' is no device; did you mean beast/cuda-0",
         ),
-        ('affinity = ["a", "a"]', "FILE:3: models[0].affinity[1]: 'a' is named twice"),
+        ('affinity = ["a", "a"]', "FILE:3: the 2nd entry of models[\"a\"].affinity: 'a' is named twice"),
         (
             'vram_mb = 9\nmin_devices = 2\naffinity = ["a/cuda-0", "b/cuda-0"]',
-            "FILE:5: models[0].affinity: names 1 devices of one host at most; min_devices is 2",
+            'FILE:5: models["a"].affinity: names 1 devices of one host at most; min_devices is 2',
         ),
         (
             'aliases = ["a"]',
-            "FILE:3: models[0].aliases[0]: 'a' is the id of a model, and an id always means that",
+            "FILE:3: the 1st entry of models[\"a\"].aliases: 'a' is the id of a model, and an id always means that",
         ),
-        ('aliases = [""]', "FILE:3: models[0].aliases[0]: '' is no name"),
-        ('aliases = ["x\\ny"]', "FILE:3: models[0].aliases[0]: 'x\\ny' is no name"),
+        ('aliases = [""]', "FILE:3: the 1st entry of models[\"a\"].aliases: '' is no name"),
+        ('aliases = ["x\\ny"]', "FILE:3: the 1st entry of models[\"a\"].aliases: 'x\\ny' is no name"),
         (
             '[[models]]\nid = "a"',
-            "FILE:4: models[1].id: 'a' is described already, on line 1; keep one of them",
+            "FILE:4: models[\"a\"].id: 'a' is described already, on line 1; keep one of them",
         ),
-        ('[[models]]\nid = "a b"', "FILE:4: models[1].id: must have no spaces and no `*`"),
-        ("[[models]]", "FILE:3: models[1]: Object missing required field `id`"),
+        ('[[models]]\nid = "a b"', 'FILE:4: models["a b"].id: must have no spaces and no `*`'),
+        ("[[models]]", "FILE:3: the 2nd entry of models: Object missing required field `id`"),
         (
             '[aliases]\nfast = "b"',
             "FILE:4: aliases.fast: 'b' is not described here; add [[models]] with id = \"b\"",
@@ -306,7 +306,8 @@ def test_a_bad_file_never_replaces_a_good_catalogue(path: Path) -> None:
     """All or nothing: the error is told, the old catalogue stays, the next good one holds."""
     source = Source(path)
     path.write_text(models('id = "b"', 'id = "c"\npriorty = 1'))
-    assert source.reload() == f"{path}:5: models[1].priorty: unknown key; did you mean models[1].priority?"
+    wrong = 'models["c"].priorty: unknown key; did you mean models["c"].priority?'
+    assert source.reload() == f"{path}:5: {wrong}"
     assert [model.id for model in source.catalogue.models] == ["a"]
     path.unlink()
     assert source.reload() == f"{path}: no such file"
@@ -360,7 +361,7 @@ def test_a_file_that_was_asked_for_must_be_there(path: Path) -> None:
 def test_a_bad_file_at_the_start_is_refused(path: Path) -> None:
     """There is no good one that could stay."""
     path.write_text("[[models]]\n")
-    with pytest.raises(SettingsError, match=r"models\.toml:1: models\[0\]: Object missing"):
+    with pytest.raises(SettingsError, match=r"models\.toml:1: the 1st entry of models: Object missing"):
         Source(path)
 
 
@@ -375,10 +376,10 @@ def test_the_example_of_the_readme_is_a_models_toml() -> None:
 @pytest.mark.parametrize(
     ("line", "wrong"),
     [
-        ("context = 100", "models[0].context: unknown key; did you mean limit = { context = 100 }?"),
+        ("context = 100", 'models["m"].context: unknown key; did you mean limit = { context = 100 }?'),
         (
             "sampling = { temperature = 9.0 }",
-            "models[0].sampling.temperature: is 9; requests take 0 to 2",
+            'models["m"].sampling.temperature: is 9; requests take 0 to 2',
         ),
     ],
 )

@@ -51,7 +51,10 @@ def test_the_example_of_the_rust_cortex_is_accepted(tmp_path: Path) -> None:
         ("[gateway]\nbrokers = ['udp://x:1']", "gateway: brokers: 'udp://x:1': use ipc:///"),
         ("[gateway]\nbrokers = ['ipc:///a', 'ipc:///a']", "gateway: brokers: ipc:///a is listed twice"),
         ("[eviction]\nstrategy = 'random'", "eviction.strategy"),
-        ("[[neurons]]\nnam = 'x'", "neurons[0].nam: unknown key; did you mean neurons[0].name?"),
+        (
+            "[[neurons]]\nnam = 'x'",
+            "nam of the 1st entry of neurons: unknown key; did you mean name of the 1st entry of neurons?",
+        ),
         ("[gateway", "cortex.toml"),
     ],
 )

@@ -84,11 +84,11 @@ def test_a_file_is_read(write) -> None:
         ("zzz = 1\n", "FILE:1: zzz: unknown key; known here: extra, gateway, labels, limit, neurons"),
         (
             '[[neurons]]\nname = "a"\n[[neurons]]\nnmae = "b"\n',
-            "FILE:4: neurons[1].nmae: unknown key; did you mean neurons[1].name?",
+            "FILE:4: nmae of the 2nd entry of neurons: unknown key; did you mean name of the 2nd entry of neurons?",
         ),
         (
             '[[neurons]]\nname = "a"\n[neurons.address]\nprot = 1\n',
-            "FILE:4: neurons[0].address.prot: unknown key; did you mean neurons[0].address.port?",
+            'FILE:4: neurons["a"].address.prot: unknown key; did you mean neurons["a"].address.port?',
         ),
     ],
 )
@@ -104,11 +104,11 @@ def test_an_unknown_key_is_an_error(write, text: str, message: str) -> None:
         ("[gateway]\n\nworkers = 0\n", 3, "gateway.workers"),
         ("[gateway]\nlisten = 1\n", 2, "gateway.listen"),
         ("gateway = 1\n", 1, "gateway"),
-        ("neurons = [1]\n", 1, "neurons[0]"),
-        ('neurons = [\n  {name = "a"},\n  {name = 2},\n]\n', 3, "neurons[1].name"),
-        ('[[neurons]]\nname = "a"\nweight = "heavy"\n', 3, "neurons[0].weight"),
-        ('[[neurons]]\nname = "a"\n[neurons.address]\nport = "x"\n', 4, "neurons[0].address.port"),
-        ('[[neurons]]\nname = "a"\naddress.port = "x"\n', 3, "neurons[0].address.port"),
+        ("neurons = [1]\n", 1, "the 1st entry of neurons"),
+        ('neurons = [\n  {name = "a"},\n  {name = 2},\n]\n', 3, "name of the 2nd entry of neurons"),
+        ('[[neurons]]\nname = "a"\nweight = "heavy"\n', 3, 'neurons["a"].weight'),
+        ('[[neurons]]\nname = "a"\n[neurons.address]\nport = "x"\n', 4, 'neurons["a"].address.port'),
+        ('[[neurons]]\nname = "a"\naddress.port = "x"\n', 3, 'neurons["a"].address.port'),
         ("[gateway]\ngrace_s = inf\n", 2, "gateway.grace_s"),
         (f"limit = {2**63}\n", 1, "limit"),
         ("[labels]\n\nany = 1\n", 1, "labels"),
@@ -122,7 +122,7 @@ def test_a_wrong_value_names_its_key(write, text: str, line: int, key: str) -> N
 def test_a_missing_key_names_its_table(write) -> None:
     """What has no default must be there."""
     message = refusal(write('[[neurons]]\nname = "a"\n[[neurons]]\nweight = 1\n'))
-    assert message.startswith("FILE:3: neurons[1]: Object missing required field `name`")
+    assert message.startswith("FILE:3: the 2nd entry of neurons: Object missing required field `name`")
 
 
 def test_the_environment_overrides_the_file(write) -> None:

@@ -10,7 +10,7 @@ import toml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cortex.protocol.kit.toml_lines import line_of, path_of, positions, spelled
+from cortex.protocol.kit.toml_lines import line_of, path_of, positions, spelled, told
 
 TEXT = '''\
 # [models] in a comment
@@ -114,6 +114,30 @@ def test_windows_line_ends_count_once() -> None:
 def test_a_path_is_spelled_and_read(path) -> None:
     """The spelling of messages, and back."""
     assert path_of(spelled(path)) == path
+
+
+DATA = {
+    "models": [{"id": "a", "hosts": ["x", "y"]}, {"name": "b"}, {"id": 3}, {"id": "\n", "of": [{"id": "c"}]}]
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        (("models", 0, "limit", "context"), 'models["a"].limit.context'),
+        (("models", 0, "hosts", 1), 'the 2nd entry of models["a"].hosts'),
+        (("models", 1, "x"), 'models["b"].x'),
+        (("models", 2, "x", "y"), "x.y of the 3rd entry of models"),
+        (("models", 3, "of", 0, "x"), 'of["c"].x of the 4th entry of models'),
+        (("models", 10), "the 11th entry of models"),
+        (("models", 20, "x"), "x of the 21st entry of models"),
+        (("small",), "small"),
+        ((), ""),
+    ],
+)
+def test_a_path_is_told_to_people(path, text: str) -> None:
+    """By what an entry is called, else by its place as people count."""
+    assert told(path, DATA) == text
 
 
 NAMES = st.text(string.ascii_letters + string.digits + "_-", min_size=1, max_size=6)

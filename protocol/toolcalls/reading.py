@@ -192,7 +192,9 @@ class MarkedParser:
             self._begin(form, State.REASONING, [marker], marker)
         elif marker in self._think_end:
             self._fenced = False
-            self._enter(State.TEXT, trim=NEWLINES)
+            # Where a call without a marker may begin now, a space before it is none of the answer's either.
+            bare = family.bare and self._tools and self._fresh
+            self._enter(State.TEXT, trim=WHITESPACE if bare else NEWLINES)
         elif marker == FENCE:
             self._fenced = not self._fenced
             out.append(ReasoningPiece(marker))

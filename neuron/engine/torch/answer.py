@@ -1,6 +1,9 @@
 """What one choice says: tokens in, pieces out, until it ends. Knows no tensor, no slot and no other choice.
 
-token -> text -> stop strings -> tool-call and reasoning parser -> pieces
+token -> text -> tool-call and reasoning parser -> pieces -> stop strings in those of text
+
+A stop string counts in what a client reads as the answer's text. In the model's thoughts it would end answers that have
+not begun, and in a call it would leave half of one.
 """
 
 from __future__ import annotations
@@ -9,7 +12,7 @@ from collections import Counter
 
 from cortex.neuron.engine.torch.detokenize import Detokenizer
 from cortex.neuron.engine.torch.stops import StopFilter
-from cortex.protocol.deltas import Finish, Piece, ToolEnd
+from cortex.protocol.deltas import Finish, Piece, TextPiece, ToolEnd
 from cortex.protocol.faults import Code, fault
 from cortex.protocol.toolcalls.base import Parser
 from cortex.protocol.toolcalls.steps import MADE, MALFORMED, Repair
@@ -86,24 +89,41 @@ class Answer:
         return pieces
 
     def _say(self, text: str) -> list[Piece]:
-        shown = self._stops.push(text)
-        return self._note(self._parser.push(shown)) if shown else []
+        return self._shown(self._parser.push(text)) if text else []
 
-    def _note(self, pieces: list[Piece]) -> list[Piece]:
-        self._calls += sum(isinstance(piece, ToolEnd) for piece in pieces)
-        return pieces
+    def _shown(self, pieces: list[Piece]) -> list[Piece]:
+        """What a client sees of them: up to a stop string, and nothing yet that may become one."""
+        if not self._stops:
+            self._calls += sum(isinstance(piece, ToolEnd) for piece in pieces)
+            return pieces
+        shown: list[Piece] = []
+        for piece in pieces:
+            if isinstance(piece, TextPiece):
+                shown += _text(self._stops.push(piece.text))
+                if self._stops.matched:
+                    break
+            else:
+                shown += _text(self._stops.finish())
+                shown.append(piece)
+        self._calls += sum(isinstance(piece, ToolEnd) for piece in shown)
+        return shown
 
     def _end(self, reason: FinishReason) -> list[Piece]:
         """Let go of everything held back. It may turn out to hold a stop string."""
         pieces: list[Piece] = []
         if not self._stops.matched:
             pieces += self._say(self._detokenizer.finish())
-            pieces += self._note(self._parser.push(self._stops.finish()))
+        if not self._stops.matched:
+            pieces += self._shown(self._parser.finish(cut=reason != "stop"))
+        pieces += _text(self._stops.finish())
         stop = self._stops.matched
-        pieces += self._note(self._parser.finish(cut=bool(stop) or reason != "stop"))
         self.ended = True
         if stop:
             reason = "stop"
         elif self._calls and reason == "stop":
             reason = "tool_calls"
         return [*pieces, Finish(reason, stop, self._window and reason == "length")]
+
+
+def _text(text: str) -> list[Piece]:
+    return [TextPiece(text)] if text else []

@@ -22,7 +22,8 @@ def new_choice(loaded: Loaded, admitted: Admitted, key: Key, index: int, now: fl
     answer = new_answer(loaded, admitted, key[0], index)
     constraint = None
     if isinstance(admitted.request, Chat):
-        constraint = loaded.grammars.constraint(admitted.request, loaded.speech.family, now)
+        thought = loaded.speech.may_think(admitted.request, admitted.prompt.tail)
+        constraint = loaded.grammars.constraint(admitted.request, loaded.speech.family, thought, now)
     unsaid: list[Piece] = []
     ids = admitted.prompt.ids
     room = admitted.limit - len(ids)

@@ -10,6 +10,7 @@ import json
 import logging
 import re
 from collections import OrderedDict
+from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -17,7 +18,7 @@ import torch
 from llguidance import LLMatcher, LLTokenizer
 from llguidance.hf import from_tokenizer
 
-from cortex.neuron.engine.torch.forcing import WRITINGS, Writing, grammar_of_calls
+from cortex.neuron.engine.torch.forcing import WRITINGS, Thought, Writing, grammar_of
 from cortex.protocol.faults import Code, Fault, FaultError, fault
 from cortex.protocol.request import Chat, ToolSpec
 
@@ -33,6 +34,8 @@ WHITESPACE = r"( |\n[ \t]{0,40})?"
 """What may stand between two signs of JSON: a space, or a new line and its indentation. A small model fills whatever
 has no end for ever."""
 ANY_OBJECT = b'{"type": "object"}'
+FORCED = ("required", "named")
+NO_CALLS = Writing(())
 
 
 class Constraint:
@@ -118,9 +121,14 @@ class Grammars:
         if self._tokens is None:
             self._tokens = self._threads.submit(self._learn)
 
-    def constraint(self, request: Chat, family: str, now: float) -> Constraint | None:
-        """What this chat's answer is held to; None if to nothing. Raises `FaultError`."""
-        wanted = self._wanted(request, family)
+    def constraint(
+        self, request: Chat, family: str, thought: Thought | None, now: float
+    ) -> Constraint | None:
+        """What this chat's answer is held to; None if to nothing. `thought`: how it may think before it.
+
+        Raises `FaultError`.
+        """
+        wanted = self._wanted(request, family, thought)
         if wanted is None:
             return None
         self.warm()
@@ -139,33 +147,38 @@ class Grammars:
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _wanted(self, request: Chat, family: str) -> tuple[str, str] | None:
+    def _wanted(self, request: Chat, family: str, thought: Thought | None) -> tuple[str, str] | None:
         choice, form = request.tool_choice, request.response_format
-        if choice.mode in ("required", "named"):
-            writing = WRITINGS.get(family)
+        writing = WRITINGS.get(family)
+        if choice.mode in FORCED:
             if writing is None:
                 message = "tool_choice cannot be kept: this model is not known to call tools."
                 raise fault(Code.UNSUPPORTED, message, param="tool_choice")
             named = [tool for tool in request.tools if choice.mode == "required" or tool.name == choice.name]
-            return "tool_choice", self._of_calls(
-                writing, named, parallel=choice.parallel and choice.mode == "required"
+            parallel = choice.parallel and choice.mode == "required"
+            return "tool_choice", grammar_of(
+                writing, self._mark, tools=_offered(named), parallel=parallel, thought=thought
             )
         match form.kind:
             case "text":
                 return None
-            case "json_object":
-                return "response_format", _of_schema(ANY_OBJECT, lenient=True)
-            case "json_schema":
-                return "response_format", _of_schema(form.definition, lenient=not form.strict)
+            case "json_object" | "json_schema":
+                definition = ANY_OBJECT if form.kind == "json_object" else form.definition
+                options = {"whitespace_pattern": WHITESPACE, "lenient": not form.strict}
+                schema = {**_object(definition, "response_format"), "x-guidance": options}
+                tools = _offered(request.tools) if may_call(request, family) else ()
+                return "response_format", grammar_of(
+                    writing or NO_CALLS,
+                    self._mark,
+                    tools=tools,
+                    parallel=choice.parallel,
+                    answer=schema,
+                    thought=thought,
+                )
             case "regex":
                 return "response_format", LLMatcher.grammar_from_regex(_text(form.definition))
             case "grammar":
                 return "response_format", LLMatcher.grammar_from_lark(_text(form.definition))
-
-    def _of_calls(self, writing: Writing, tools: list[ToolSpec], *, parallel: bool) -> str:
-        """One call, or several after one another, as this family writes them."""
-        offered = [(tool, _object(tool.schema, "tools")) for tool in tools]
-        return grammar_of_calls(writing, offered, parallel=parallel, mark=self._mark)
 
     def _mark(self, text: str) -> str:
         """A literal as Lark names it, in which tokens of their own stand by number: their text may not stand for them."""
@@ -185,7 +198,7 @@ class Grammars:
         try:
             tokens = from_tokenizer(self._source, n_vocab=self._size, eos_token=sorted(self._eos) or None)
             # The first grammar and its first set of tokens take longest.
-            matcher = LLMatcher(tokens, _of_schema(ANY_OBJECT, lenient=True), log_level=0)
+            matcher = LLMatcher(tokens, LLMatcher.grammar_from_json_schema(ANY_OBJECT.decode()), log_level=0)
             matcher.compute_bitmask()
         except Exception as error:
             log.warning("answers of this model cannot be held to a form: %s", error)
@@ -219,10 +232,16 @@ def _reason(error: str) -> str:
     return first
 
 
-def _of_schema(schema: bytes, *, lenient: bool) -> str:
-    return LLMatcher.grammar_from_json_schema(
-        _object(schema, "response_format"), overrides={"whitespace_pattern": WHITESPACE, "lenient": lenient}
-    )
+def may_call(request: Chat, family: str) -> bool:
+    """Whether a call may be found in the answer: not in one that must be a text of another form."""
+    kind = request.response_format.kind
+    if request.tool_choice.mode in FORCED or kind == "text":
+        return True
+    return kind.startswith("json") and request.tool_choice.mode == "auto" and family in WRITINGS
+
+
+def _offered(tools: Iterable[ToolSpec]) -> list[tuple[ToolSpec, dict[str, Any]]]:
+    return [(tool, _object(tool.schema, "tools")) for tool in tools]
 
 
 def _object(schema: bytes, param: str) -> dict[str, Any]:

@@ -1,7 +1,10 @@
-"""The grammar that leaves a model no choice but to call a tool: one for each family, in the family's own writing.
+"""The grammar that leaves a model no choice but to call a tool, or to answer in JSON, in its family's own writing.
 
 Parsers read many variants of a format; this is the one that the family's template shows the model. A grammar is text in
 llguidance's dialect of Lark. What of it is a special token is named by number (`mark`), for its text may not stand there.
+
+What a model thinks is free: a grammar holds the beginning of it alone, which the model may leave out, and goes on behind
+its end. What is between is kept from it.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cortex.protocol.request import ToolSpec
+from cortex.protocol.toolcalls.families import FAMILIES
 from cortex.protocol.toolcalls.schemas import property_of, types_of
 
 NAME, ARGUMENTS, BODY, PARAMETERS = "{name}", "{arguments}", "{body}", "{parameters}"
@@ -38,6 +42,31 @@ class Writing:
     """Whether there is never a second call."""
     literals: bool = False
     """Whether parameters are `key=value` with commas between, and strings are in quotes."""
+    answer: str = ""
+    """What stands before an answer that is no call."""
+
+
+@dataclass(frozen=True)
+class Thought:
+    """What opens a model's reasoning, and what may follow its end, in Lark, `mark` and all."""
+
+    opener: str
+    behind: str = ""
+    gap: bool = True
+    """Whether new lines may follow."""
+
+
+THOUGHTS = {"harmony": Thought("<|channel|>analysis<|message|>", "<|start|>assistant", gap=False)}
+"""Families that write more than a pair of markers."""
+
+
+def thought_of(family: str, template: str) -> Thought | None:
+    """How a model begins to think by itself, if its chat template knows of it."""
+    if family in THOUGHTS:
+        return THOUGHTS[family]
+    row = FAMILIES.get(family)
+    opener = row.thinking[0][0] if row is not None and row.thinking else ""
+    return Thought(opener) if opener and opener in template else None
 
 
 def _listed(start: str, end: str, **more: Any) -> Writing:
@@ -96,6 +125,7 @@ WRITINGS: dict[str, Writing] = {
     "harmony": Writing(
         (" to=functions.", NAME, "<|channel|>commentary <|constrain|>json<|message|>", ARGUMENTS, "<|call|>"),
         alone=True,
+        answer="<|channel|>final<|message|>",
     ),
     "pythonic": _python("[", "]"),
     "lfm2": _python("<|tool_call_start|>[", "]<|tool_call_end|>"),
@@ -125,14 +155,41 @@ WRITINGS: dict[str, Writing] = {
 """The families of which a call can be forced."""
 
 
-def grammar_of_calls(
+Tools = Sequence[tuple[ToolSpec, dict[str, Any]]]
+"""Tools, each with its schema."""
+Mark = Callable[[str], str]
+
+
+def grammar_of(
     writing: Writing,
-    tools: Sequence[tuple[ToolSpec, dict[str, Any]]],
+    mark: Mark,
     *,
-    parallel: bool,
-    mark: Callable[[str], str],
+    tools: Tools = (),
+    parallel: bool = False,
+    answer: dict[str, Any] | None = None,
+    thought: Thought | None = None,
 ) -> str:
-    """Lark for one call of one of these tools (each with its schema), or for several if they may be `parallel`."""
+    """Lark for a call of one of these tools (for several if they may be `parallel`), or for an answer of this schema.
+
+    With both the model has the choice. `thought`: it may think before.
+    """
+    rules: list[str] = []
+    if tools:
+        rules += _calls(writing, tools, mark, parallel=parallel)
+    if answer is not None:
+        parts = (mark(writing.answer), f"%json {json.dumps(answer)}")
+        rules.append(f"answer: {' '.join(part for part in parts if part)}")
+    start = " | ".join(name for name, wanted in (("calls", tools), ("answer", answer is not None)) if wanted)
+    if thought is not None:
+        gap = r"/\n{0,4}/" if thought.gap else ""
+        rules.append(
+            " ".join(part for part in ("thought:", mark(thought.opener), gap, mark(thought.behind)) if part)
+        )
+        start = f"thought? ({start})"
+    return "\n".join([f"start: {start}", *rules]) + "\n"
+
+
+def _calls(writing: Writing, tools: Tools, mark: Mark, *, parallel: bool) -> list[str]:
     rules = [
         _rules(writing, f"call_{number}", tool.name, schema, mark)
         for number, (tool, schema) in enumerate(tools)
@@ -141,11 +198,11 @@ def grammar_of_calls(
     more = (
         f" ({mark(writing.between)} call)*" if parallel and writing.between else " call*" if parallel else ""
     )
-    start = " ".join(part for part in (mark(writing.start), f"call{more}", mark(writing.end)) if part)
-    return "\n".join([f"start: {start}", f"call: {one}", *rules]) + "\n"
+    all_ = " ".join(part for part in (mark(writing.start), f"call{more}", mark(writing.end)) if part)
+    return [f"calls: {all_}", f"call: {one}", *rules]
 
 
-def _rules(writing: Writing, rule: str, name: str, schema: dict[str, Any], mark: Callable[[str], str]) -> str:
+def _rules(writing: Writing, rule: str, name: str, schema: dict[str, Any], mark: Mark) -> str:
     """The rules of one tool's call."""
     parts: list[str] = []
     rules: list[str] = []
@@ -172,7 +229,7 @@ def _rules(writing: Writing, rule: str, name: str, schema: dict[str, Any], mark:
     return "\n".join([f"{rule}: {' '.join(part for part in parts if part)}", *rules])
 
 
-def _parameters(writing: Writing, rule: str, schema: dict[str, Any], mark: Callable[[str], str]) -> list[str]:
+def _parameters(writing: Writing, rule: str, schema: dict[str, Any], mark: Mark) -> list[str]:
     """The rules of a call's parameters: those that are required, then those that are not, each in the schema's order."""
     required = [key for key in _keys(schema) if key in schema.get("required", ())]
     optional = [key for key in _keys(schema) if key not in required]
@@ -193,9 +250,7 @@ def _parameters(writing: Writing, rule: str, schema: dict[str, Any], mark: Calla
     return [f"{rule}_all: {' '.join(sequence)}" if sequence else f'{rule}_all: ""', *rules]
 
 
-def _parameter(
-    writing: Writing, rule: str, key: str, schema: dict[str, Any], mark: Callable[[str], str]
-) -> list[str]:
+def _parameter(writing: Writing, rule: str, key: str, schema: dict[str, Any], mark: Mark) -> list[str]:
     before, after = "", writing.parameter[-1]
     parts = []
     for part in writing.parameter[:-1]:

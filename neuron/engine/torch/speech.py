@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
 from cortex.neuron.config import ModelSettings
 from cortex.neuron.engine.torch.detokenize import Decode
+from cortex.neuron.engine.torch.forcing import Thought, thought_of
 from cortex.neuron.engine.torch.preflight import refused
+from cortex.protocol.request import Chat
 from cortex.protocol.toolcalls import KNOWN, markers_of
 from cortex.protocol.toolcalls.detect import family_of
+from cortex.protocol.toolcalls.families import FAMILIES
 from cortex.protocol.toolcalls.steps import ALL, Step
+
+SWITCHES = ("enable_thinking", "thinking")
+"""What templates call the option that turns thinking off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +27,27 @@ class Speech:
     family: str
     steps: frozenset[Step]
     decode: Decode
+    thought: Thought | None = None
+    """How the model begins to think by itself; None for one that does not."""
+
+    def may_think(self, request: Chat, tail: str) -> Thought | None:
+        """The same for an answer to this request, whose prompt ends so: in a thought, or in the end of one, there is no other.
+
+        Not every template tells the model that it is not to think: then what the client says counts.
+        """
+        said = json.loads(request.template_options)
+        if any(said.get(name) is False for name in SWITCHES) or self.thought is None:
+            return None
+        row = FAMILIES.get(self.family)
+        marks = [mark for pair in (row.thinking if row else ()) for mark in pair]
+        return None if tail.rstrip().endswith(tuple(marks)) and marks else self.thought
 
 
 def speech_of(settings: ModelSettings, tokenizer: Any) -> Speech:
     """What the settings say, or what the chat template teaches the model."""
     family = settings.tool_calls or family_of(str(tokenizer.chat_template or ""))
-    return Speech(family, ALL if settings.repairs else frozenset(), decoder(tokenizer, family))
+    thought = thought_of(family, str(tokenizer.chat_template or ""))
+    return Speech(family, ALL if settings.repairs else frozenset(), decoder(tokenizer, family), thought)
 
 
 def check(settings: ModelSettings) -> None:

@@ -49,9 +49,13 @@ class StopFilter:
         return held[:shown]
 
     def finish(self) -> str:
-        """The text has ended by itself: answers what was held back."""
-        held, self._held = self._held, ""
+        """The text has ended by itself, or something else comes between: answers what was held back."""
+        held, self._held, self._state = self._held, "", 0
         return held
+
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return bool(self._next[0])
 
     def _step(self, state: int, sign: str) -> int:
         while state and sign not in self._next[state]:

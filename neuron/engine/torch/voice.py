@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from cortex.neuron.engine.torch.admission import Admitted
 from cortex.neuron.engine.torch.answer import Answer
+from cortex.neuron.engine.torch.constraint import may_call
 from cortex.neuron.engine.torch.detokenize import Detokenizer
 from cortex.neuron.engine.torch.loader import Loaded
 from cortex.neuron.engine.torch.sampler import Picked
 from cortex.neuron.engine.torch.stops import StopFilter
 from cortex.neuron.engine.torch.vocabulary import Vocabulary
 from cortex.protocol.deltas import Score
-from cortex.protocol.request import Chat, Complete
+from cortex.protocol.request import Chat
 from cortex.protocol.toolcalls import PLAIN, call_ids, parser_for
 from cortex.protocol.toolcalls.detect import reasoning_is_open
 
@@ -19,11 +20,11 @@ def new_answer(loaded: Loaded, admitted: Admitted, request: str, choice: int) ->
     """An answer of which nothing has been said."""
     sampling = admitted.request.sampling
     prompt = admitted.prompt
-    chat = isinstance(admitted.request, Chat)
+    chat = admitted.request if isinstance(admitted.request, Chat) else None
     family = loaded.speech.family if chat else PLAIN
     parser = parser_for(
         family,
-        prompt.tools if may_call(admitted.request) else (),
+        prompt.tools if chat and may_call(chat, family) else (),
         reasoning_open=reasoning_is_open(family, prompt.tail),
         call_id=call_ids(request, choice),
         steps=loaded.speech.steps,
@@ -35,14 +36,6 @@ def new_answer(loaded: Loaded, admitted: Admitted, request: str, choice: int) ->
         eos=frozenset() if sampling.ignore_eos else loaded.eos,
         window=admitted.window,
     )
-
-
-def may_call(request: Chat | Complete) -> bool:
-    """Whether a call may be found in the answer: not in one that must have another form."""
-    if isinstance(request, Complete):
-        return False
-    forced = request.tool_choice.mode in ("required", "named")
-    return forced or request.response_format.kind == "text"
 
 
 def score(vocabulary: Vocabulary, picked: Picked) -> Score:

@@ -8,9 +8,12 @@ from dataclasses import replace
 
 import pytest
 from driving import Drive, Heard
+from msgspec import structs
 
 from cortex.neuron.engine.torch import constraint
 from cortex.neuron.engine.torch.constraint import _reason
+from cortex.neuron.engine.torch.forcing import Thought
+from cortex.neuron.engine.torch.speech import Speech
 from cortex.protocol.deltas import ToolArguments, ToolStart
 from cortex.protocol.faults import Code, FaultError
 from cortex.protocol.messages import Failed, Finished
@@ -162,6 +165,79 @@ def test_what_is_thought_is_free(drive: Driving, monkeypatch: pytest.MonkeyPatch
     heard = run(driven, chat(thinking=True, response_format=shaped("json_schema", SCHEMA)))
     assert heard.reasoning().strip() == "no { json at all"
     check_object(json.loads(heard.text()))
+
+
+@pytest.mark.parametrize("demanded", ["schema", "call"])
+def test_a_model_may_think_before_what_is_demanded(
+    drive: Driving, monkeypatch: pytest.MonkeyPatch, demanded: str
+) -> None:
+    """By itself too, where no prompt has opened a thought: only its beginning is held to anything."""
+    driven = drive()
+    serving = driven.engine._serving["m"]
+    opener = Thought("<think>")
+    monkeypatch.setattr(Speech, "may_think", lambda *_: opener)
+    thought = serving._loaded.tokenizer.encode("<think>hm</think>\n\n", add_special_tokens=False)
+    from cortex.neuron.engine.torch import serving as module
+
+    pick, waiting = module.pick, [*thought]
+
+    def thinks_first(logits, rows):
+        [found] = pick(logits, rows)
+        if not waiting:
+            return [found]
+        token = waiting.pop(0)
+        assert rows[0].allowed is None or rows[0].allowed[token]
+        return [type(found)(token)]
+
+    monkeypatch.setattr(module, "pick", thinks_first)
+    more = (
+        {"response_format": shaped("json_schema", SCHEMA)}
+        if demanded == "schema"
+        else {"tools": (LOOK,), "tool_choice": ToolChoice(mode="required", parallel=False)}
+    )
+    heard = run(driven, chat(**more))
+    assert heard.reasoning() == "hm"
+    if demanded == "schema":
+        check_object(json.loads(heard.text()))
+    else:
+        assert [piece.name for piece in heard.pieces[0] if isinstance(piece, ToolStart)] == ["look"]
+
+
+def test_who_may_think(drive: Driving) -> None:
+    """Not in a thought, not behind one, and not where the client has turned it off."""
+    speech = drive().engine._serving["m"]._loaded.speech
+    assert speech.thought == Thought("<think>")
+    asked = replace_options(chat(), b"{}")
+    assert speech.may_think(asked, "assistant\n") == speech.thought
+    assert speech.may_think(asked, "assistant\n<think>\n") is None
+    assert speech.may_think(asked, "assistant\n<think>\n\n</think>\n\n") is None
+    assert speech.may_think(chat(), "assistant\n") is None
+
+
+def replace_options(request: Chat, options: bytes) -> Chat:
+    return structs.replace(request, template_options=options)
+
+
+def test_with_tools_and_a_form_the_model_has_the_choice(drive: Driving) -> None:
+    """A call, or an answer of the form, and nothing else; agents ask for both at once."""
+    driven = drive()
+    made, answered = 0, 0
+    for seed in range(12):
+        request = chat(seed, tools=(LOOK,), response_format=shaped("json_schema", SCHEMA))
+        heard = run(driven, request, f"r{seed}")
+        if heard.finish().reason == "tool_calls":
+            made += 1
+            assert {piece.name for piece in heard.pieces[0] if isinstance(piece, ToolStart)} == {"look"}
+            assert heard.text() == ""
+        else:
+            answered += 1
+            check_object(json.loads(heard.text()))
+    assert made
+    assert answered
+    forbidden = chat(
+        1, tools=(LOOK,), tool_choice=ToolChoice(mode="none"), response_format=shaped("json_schema", SCHEMA)
+    )
+    check_object(json.loads(run(driven, forbidden, "none").text()))
 
 
 @pytest.mark.parametrize("mode", ["named", "required"])

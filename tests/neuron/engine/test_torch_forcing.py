@@ -10,9 +10,11 @@ import pytest
 from llguidance import LLMatcher, LLTokenizer
 from toolcall_vectors import calls_of, tool
 
-from cortex.neuron.engine.torch.forcing import WRITINGS, grammar_of_calls
+from cortex.neuron.engine.torch.forcing import WRITINGS, grammar_of, thought_of
+from cortex.protocol.deltas import ReasoningPiece, TextPiece
 from cortex.protocol.request import ToolSpec
 from cortex.protocol.toolcalls import KNOWN, parser_for
+from cortex.protocol.toolcalls.families import FAMILIES
 from cortex.protocol.toolcalls.offer import Offer
 
 BYTES = LLTokenizer("byte")
@@ -35,8 +37,11 @@ PATIENCE = 2_000
 
 def grammar(family: str, tools: tuple[ToolSpec, ...], *, parallel: bool = False) -> str:
     offered: list[tuple[ToolSpec, dict[str, Any]]] = [(one, json.loads(one.schema)) for one in tools]
-    mark = lambda text: json.dumps(text, ensure_ascii=False) if text else ""  # noqa: E731
-    return grammar_of_calls(WRITINGS[family], offered, parallel=parallel, mark=mark)
+    return grammar_of(WRITINGS[family], mark, tools=offered, parallel=parallel)
+
+
+def mark(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False) if text else ""
 
 
 def matcher(text: str) -> LLMatcher:
@@ -116,3 +121,45 @@ def test_several_calls_may_follow_one_another(family: str) -> None:
     assert all(walk.consume_token(byte) for byte in two.encode()), two
     assert walk.is_accepting()
     assert read(family, TOOLS[1:], two) == (("ping", {}), ("ping", {}))
+
+
+ANSWER = {
+    "type": "object",
+    "properties": {"ok": {"type": "boolean"}},
+    "required": ["ok"],
+    "additionalProperties": False,
+    "x-guidance": {"whitespace_pattern": " ?"},
+}
+
+
+@pytest.mark.parametrize("family", WRITINGS)
+def test_a_model_has_the_choice_of_a_call_and_an_answer(family: str) -> None:
+    """What the grammar allows is read as one call, or as the JSON that was asked for; both may follow a thought."""
+    offered = [(one, json.loads(one.schema)) for one in TOOLS]
+    thought = thought_of(family, "<think>[THINK]<seed:think><|START_THINKING|>")
+    text = grammar_of(WRITINGS[family], mark, tools=offered, answer=ANSWER, thought=thought)
+    calls = answers = 0
+    for seed in range(40):
+        said = walked(text, seed)
+        if thought is not None and said.startswith(thought.opener):
+            said = said.replace(thought.opener, f"{thought.opener}hm{closer(family)}", 1)
+        parser = parser_for(family, TOOLS)
+        pieces = [*parser.push(said), *parser.finish()]
+        found = calls_of(pieces)
+        if found:
+            calls += 1
+            [(name, arguments)] = found
+            assert Offer(TOOLS).fits(name, arguments), said
+        else:
+            answers += 1
+            assert json.loads("".join(one.text for one in pieces if isinstance(one, TextPiece))) in (
+                {"ok": True},
+                {"ok": False},
+            ), said
+        assert {one.text for one in pieces if isinstance(one, ReasoningPiece)} <= {"hm"}
+    assert calls
+    assert answers
+
+
+def closer(family: str) -> str:
+    return "<|end|>" if family == "harmony" else FAMILIES[family].thinking[0][1]

@@ -226,7 +226,7 @@ def test_one_request_breaks(drive: Driving, monkeypatch) -> None:
     assert len(sick.tokens[0]) == len(sick.tokens[1]) == 4
     serving = driven.engine._serving["m"]
     choice = serving._works["sick", 1].choices[0]
-    monkeypatch.setattr(choice.answer._stops, "push", lambda text: 1 / 0)
+    monkeypatch.setattr(choice.answer._parser, "push", lambda text: 1 / 0)
     driven.finish()
     assert isinstance(sick.terminal, Failed)
     assert sick.terminal.fault.code is Code.ENGINE_FAILED

@@ -9,9 +9,10 @@ from cortex.neuron.engine.torch.answer import Answer
 from cortex.neuron.engine.torch.detokenize import Detokenizer
 from cortex.neuron.engine.torch.speech import decoder
 from cortex.neuron.engine.torch.stops import StopFilter
-from cortex.protocol.deltas import Finish, ReasoningPiece, TextPiece, ToolEnd, ToolStart
+from cortex.protocol.deltas import Finish, Piece, ReasoningPiece, TextPiece, ToolEnd, ToolStart
 from cortex.protocol.faults import Code, FaultError
 from cortex.protocol.toolcalls import call_ids
+from cortex.protocol.toolcalls.base import merged
 
 TOKENIZER = checkpoints.tokenizer()
 DECODE = decoder(TOKENIZER, "plain")
@@ -203,13 +204,33 @@ def test_finish_reasons(text, options, finish) -> None:
     answer, pieces = said(text, **options)
     assert answer.ended
     assert [piece for piece in pieces if isinstance(piece, Finish)] == [finish]
-    assert pieces[-2:] == [TextPiece("~"), finish]
+    assert pieces[-1] == finish
+    assert (TextPiece("~") in pieces) is not bool(finish.stop)
 
 
 def test_held_back_text_comes_at_the_end() -> None:
     """What might have become a stop string is shown when the answer ends without it."""
     _, pieces = said("abE.", stop=("END",))
     assert "".join(piece.text for piece in pieces if isinstance(piece, TextPiece)) == "abE~"
+
+
+def test_a_stop_string_counts_in_the_text_alone() -> None:
+    """Not in what the model thinks, and not across a call: what comes between parts the text."""
+    _, pieces = said("a<bc>bcd", stop=("bc",))
+    assert shown(pieces) == [TextPiece("a"), "bc", Finish("stop", "bc")]
+    _, pieces = said("ab!cd.", stop=("bc",))
+    assert shown(pieces) == [
+        TextPiece("ab"),
+        ToolStart(0, "id", "f"),
+        ToolEnd(0),
+        TextPiece("cd~"),
+        Finish("tool_calls"),
+    ]
+
+
+def shown(pieces: list[Piece]) -> list[Piece | str]:
+    """Neighbours joined, and reasoning as its text."""
+    return [piece.text if isinstance(piece, ReasoningPiece) else piece for piece in merged(pieces)]
 
 
 def test_reasoning_tokens() -> None:

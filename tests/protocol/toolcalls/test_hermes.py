@@ -46,7 +46,7 @@ def test_text_passes_as_it_is(text: str, pieces: list[Piece]) -> None:
     [
         ("<think>hm</think>Hi", [ReasoningPiece("hm"), TextPiece("Hi")]),
         (" \n<think>hm</think>Hi", [ReasoningPiece("hm"), TextPiece("Hi")]),
-        ("<think>\n hm \n</think>\r\n\n Hi", [ReasoningPiece("hm \n"), TextPiece(" Hi")]),
+        ("<think>\n hm \n</think>\r\n\n Hi", [ReasoningPiece("hm \n"), TextPiece("Hi")]),
         ("So <think>hm</think>\nHi", [TextPiece("So "), ReasoningPiece("hm"), TextPiece("Hi")]),
         ("<think></think>Hi", [TextPiece("Hi")]),
         ("<think>\n\n</think>\n\nHi", [TextPiece("Hi")]),

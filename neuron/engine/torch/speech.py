@@ -8,16 +8,13 @@ from typing import Any
 
 from cortex.neuron.config import ModelSettings
 from cortex.neuron.engine.torch.detokenize import Decode
-from cortex.neuron.engine.torch.forcing import Thought, thought_of
+from cortex.neuron.engine.torch.forcing import THOUGHTS, Thought, thought_of
 from cortex.neuron.engine.torch.preflight import refused
 from cortex.protocol.request import Chat
 from cortex.protocol.toolcalls import KNOWN, markers_of
 from cortex.protocol.toolcalls.detect import family_of
 from cortex.protocol.toolcalls.families import FAMILIES
 from cortex.protocol.toolcalls.steps import ALL, Step
-
-SWITCHES = ("enable_thinking", "thinking")
-"""What templates call the option that turns thinking off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +28,17 @@ class Speech:
     """How the model begins to think by itself; None for one that does not."""
 
     def may_think(self, request: Chat, tail: str) -> Thought | None:
-        """The same for an answer to this request, whose prompt ends so: in a thought, or in the end of one, there is no other.
+        """The same for an answer to this request, whose prompt ends so: in a thought, or behind one, there is no other.
 
-        Not every template tells the model that it is not to think: then what the client says counts.
+        A client that says nothing wants none, but of the families that never go without.
         """
         said = json.loads(request.template_options)
-        if any(said.get(name) is False for name in SWITCHES) or self.thought is None:
+        wanted = said.get("enable_thinking", said.get("thinking", self.family in THOUGHTS))
+        if not wanted or self.thought is None:
             return None
         row = FAMILIES.get(self.family)
-        marks = [mark for pair in (row.thinking if row else ()) for mark in pair]
-        return None if tail.rstrip().endswith(tuple(marks)) and marks else self.thought
+        marks = tuple(mark for pair in (row.thinking if row else ()) for mark in pair)
+        return None if marks and tail.rstrip().endswith(marks) else self.thought
 
 
 def speech_of(settings: ModelSettings, tokenizer: Any) -> Speech:

@@ -13,6 +13,7 @@ from itertools import takewhile
 from typing import Any
 
 from jinja2 import TemplateSyntaxError
+from jinja2.defaults import DEFAULT_NAMESPACE
 from transformers import PreTrainedTokenizerBase
 
 from cortex.neuron.engine.torch.folding import system_first
@@ -20,7 +21,17 @@ from cortex.neuron.engine.torch.patience import PATIENCE, OverdueError
 from cortex.protocol.faults import Code, fault
 from cortex.protocol.request import Chat, Complete, Image, ToolCall, ToolSpec, Turn
 
-RESERVED = frozenset(inspect.signature(PreTrainedTokenizerBase.apply_chat_template).parameters)
+RESERVED = frozenset(
+    {
+        *inspect.signature(PreTrainedTokenizerBase.apply_chat_template).parameters,
+        *DEFAULT_NAMESPACE,
+        *PreTrainedTokenizerBase.SPECIAL_TOKENS_ATTRIBUTES,
+        "messages",
+        "raise_exception",
+        "strftime_now",
+    }
+)
+"""What templates find by name already: options of these names would break them, or say what only the model may."""
 TAIL = 128
 """Characters of the prompt's end that tell whether the answer begins inside reasoning."""
 PIECE = 65_536

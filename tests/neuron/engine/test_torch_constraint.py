@@ -204,18 +204,15 @@ def test_a_model_may_think_before_what_is_demanded(
 
 
 def test_who_may_think(drive: Driving) -> None:
-    """Not in a thought, not behind one, and not where the client has turned it off."""
+    """Whose client wants it; not in a thought, and not behind one."""
     speech = drive().engine._serving["m"]._loaded.speech
     assert speech.thought == Thought("<think>")
-    asked = replace_options(chat(), b"{}")
+    asked = chat(thinking=True)
     assert speech.may_think(asked, "assistant\n") == speech.thought
     assert speech.may_think(asked, "assistant\n<think>\n") is None
     assert speech.may_think(asked, "assistant\n<think>\n\n</think>\n\n") is None
     assert speech.may_think(chat(), "assistant\n") is None
-
-
-def replace_options(request: Chat, options: bytes) -> Chat:
-    return structs.replace(request, template_options=options)
+    assert speech.may_think(structs.replace(chat(), template_options=b"{}"), "assistant\n") is None
 
 
 def test_with_tools_and_a_form_the_model_has_the_choice(drive: Driving) -> None:

@@ -179,6 +179,9 @@ def test_context_overflow(drive: Driving) -> None:
         (chat(template_options=b"[1]"), Code.INVALID_REQUEST, "chat_template_kwargs"),
         (chat(template_options=b"{"), Code.INVALID_REQUEST, "chat_template_kwargs"),
         (chat(template_options=b'{"chat_template": "x"}'), Code.INVALID_REQUEST, "chat_template_kwargs"),
+        (chat(template_options=b'{"messages": []}'), Code.INVALID_REQUEST, "chat_template_kwargs"),
+        (chat(template_options=b'{"namespace": 1}'), Code.INVALID_REQUEST, "chat_template_kwargs"),
+        (chat(template_options=b'{"eos_token": "x"}'), Code.INVALID_REQUEST, "chat_template_kwargs"),
         (chat(template_options=b"[" * 100_000), Code.INVALID_REQUEST, "chat_template_kwargs"),
         (chat(tools=(ToolSpec(name="f", schema=b"{"),)), Code.INVALID_REQUEST, "tools"),
         (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import falcon.asgi
+
 from cortex.edge import images
 from cortex.edge.estimate import estimate
 from cortex.edge.events import Ticket
@@ -10,6 +12,14 @@ from cortex.edge.submitting import encoded
 from cortex.protocol.faults import Code, FaultError
 from cortex.protocol.messages import Counted
 from cortex.protocol.request import Chat, Count
+
+ESTIMATED = "x-cortex-estimated"
+
+
+def tell(resp: falcon.asgi.Response, counted: Counted) -> None:
+    """Say where a figure is an estimate: bodies of the dialects have no place for it."""
+    if counted.estimated:
+        resp.set_header(ESTIMATED, "true")
 
 
 async def count(link: Link, request: str, chat: Chat) -> Counted:

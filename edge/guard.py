@@ -86,6 +86,9 @@ class Refusal:
 NO_WEBSOCKET = Refusal(426, "No WebSocket is spoken here; send the request as an HTTP POST.")
 """Agents that try one first go on with HTTP at once."""
 
+COUNTED = frozenset({"/v1/messages/count_tokens", "/v1/responses/input_tokens"})
+"""What counts tokens and generates none: agents ask for fifteen at once, beside whatever runs."""
+
 
 class Guard:
     """The ASGI app that wraps the Falcon app."""
@@ -122,8 +125,9 @@ class Guard:
         if scope["method"] == "GET" and _wants_websocket(scope):
             await self._refuse(scope, send, NO_WEBSOCKET)
             return
-        generates = scope["method"] == "POST"
-        if generates and (refusal := self._admission()) is not None:
+        posts = scope["method"] == "POST"
+        generates = posts and scope["path"] not in COUNTED
+        if posts and (refusal := self._admission(generates=generates)) is not None:
             await self._refuse(scope, send, refusal)
             return
         self.inflight += generates
@@ -132,10 +136,10 @@ class Guard:
         finally:
             self.inflight -= generates
 
-    def _admission(self) -> Refusal | None:
+    def _admission(self, *, generates: bool) -> Refusal | None:
         if self.draining:
             return _refusal_of(DRAINING)
-        if self.inflight >= self._settings.max_inflight:
+        if generates and self.inflight >= self._settings.max_inflight:
             return _refusal_of(FULL)
         return None
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+from typing import TypeVar
 
 import falcon
 import falcon.asgi
+from msgspec import structs
 
 from cortex.edge.catalogue import Catalogue
 from cortex.edge.errors import JSON_TYPE
 from cortex.edge.keys import Key, not_allowed
 from cortex.protocol.faults import Code, FaultError
 from cortex.protocol.messages import CatalogueEntry
+from cortex.protocol.request import Chat, Complete
+
+R = TypeVar("R", bound=Chat | Complete)
 
 BYTES_PER_TOKEN = 4
 DIGEST_BYTES = 16
@@ -24,12 +29,18 @@ def require_json(req: falcon.asgi.Request) -> None:
         raise falcon.HTTPUnsupportedMediaType
 
 
-def digest_of(principal: str, body: bytes) -> bytes:
+def digest_of(principal: str, *parts: bytes) -> bytes:
     """What an identical resend of the same principal has in common with the first; a drawn seed is not in it."""
-    digest = hashlib.blake2b(principal.encode("utf-8", "surrogateescape"), digest_size=DIGEST_BYTES)
-    digest.update(b"\0")
-    digest.update(body)
+    digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
+    for part in (principal.encode("utf-8", "surrogateescape"), *parts):
+        digest.update(b"%d " % len(part))
+        digest.update(part)
     return digest.digest()
+
+
+def without_seed(request: R) -> R:
+    """The same, whatever seed was drawn for it."""
+    return structs.replace(request, sampling=structs.replace(request.sampling, seed=0))
 
 
 def key_of(req: falcon.asgi.Request) -> Key | None:

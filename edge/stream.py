@@ -44,7 +44,7 @@ class Stream:
         self._max_bytes = max_bytes
         self._waiter: asyncio.Future[None] | None = None
         self._ended = False
-        self._keepalive_s = keepalive_s
+        self.keepalive_s = keepalive_s
         self._taken_at = self._loop.time()
         self._nudge = self._loop.call_later(keepalive_s, self._on_quiet)
 
@@ -130,12 +130,12 @@ class Stream:
 
     def _on_quiet(self) -> None:
         """One timer per stream, moved along, rather than one per wait."""
-        due = self._taken_at + self._keepalive_s
+        due = self._taken_at + self.keepalive_s
         now = self._loop.time()
         if now >= due:
             self._taken_at = now
             self._wake()
-            due = now + self._keepalive_s
+            due = now + self.keepalive_s
         self._nudge = self._loop.call_at(due, self._on_quiet)
 
 

@@ -79,14 +79,19 @@ def parse(data: bytes, *, seed: int = 0) -> ParsedCompletion:
             model=body.model,
             prompt=prompt,
             echo=bool(body.echo),
-            sampling=msgspec.structs.replace(sampling, seed=(sampling.seed + drawn) & SEED_MASK),
+            sampling=msgspec.structs.replace(
+                sampling, seed=seed_of(sampling.seed, number if body.seed is None else 0)
+            ),
         )
-        for prompt, drawn in zip(
-            prompts, range(len(prompts)) if body.seed is None else [0] * len(prompts), strict=True
-        )
+        for number, prompt in enumerate(prompts)
     )
     wants_usage = body.stream_options is not None and bool(body.stream_options.include_usage)
     return ParsedCompletion(requests, bool(body.stream), wants_usage)
+
+
+def seed_of(drawn: int, number: int) -> int:
+    """The seed of the prompt of this number, where one was drawn for all."""
+    return (drawn + number) & SEED_MASK
 
 
 def _require_rateable(prompts: list[Prompt], sampling: Sampling) -> None:

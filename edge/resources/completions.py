@@ -10,11 +10,10 @@ import falcon.asgi
 from msgspec import structs
 
 from cortex.edge.dialects.dialect import Answered
-from cortex.edge.dialects.openai_completions import ParsedCompletion
+from cortex.edge.dialects.openai_completions import ParsedCompletion, seed_of
 from cortex.edge.dialects.openai_completions_reply import CompletionCollector, CompletionStream, joined
 from cortex.edge.errors import JSON_TYPE, internal, status_of
 from cortex.edge.events import Ticket
-from cortex.edge.incoming import digest_of, principal_of
 from cortex.edge.metrics import Record
 from cortex.edge.resources.generate import GenerateResource, as_events, collect
 from cortex.edge.resources.several import Prompt, SeveralEvents
@@ -29,14 +28,14 @@ class CompletionsResource(GenerateResource[ParsedCompletion]):
     """`/v1/completions`."""
 
     async def _serve(
-        self, req: falcon.asgi.Request, resp: falcon.asgi.Response, parsed: ParsedCompletion, body: bytes
+        self, req: falcon.asgi.Request, resp: falcon.asgi.Response, parsed: ParsedCompletion, drawn: int
     ) -> None:
         if len(parsed.requests) == 1:
-            await super()._serve(req, resp, parsed, body)
+            await super()._serve(req, resp, parsed, drawn)
             return
         request_id: str = req.scope["cortex.request_id"]
         answered = Answered(request_id.removeprefix("req_"), parsed.request.model, int(time.time()))
-        tickets = list(self._tickets(req, parsed, body))
+        tickets = list(self._tickets(req, parsed, drawn))
         opened: list[tuple[Stream, Record]] = []
         try:
             for ticket in tickets:
@@ -59,11 +58,10 @@ class CompletionsResource(GenerateResource[ParsedCompletion]):
         resp.content_type = JSON_TYPE
         resp.data = joined(answered, collectors, usages)
 
-    def _tickets(self, req: falcon.asgi.Request, parsed: ParsedCompletion, body: bytes) -> Iterator[Ticket]:
+    def _tickets(self, req: falcon.asgi.Request, parsed: ParsedCompletion, drawn: int) -> Iterator[Ticket]:
         """One for each prompt, which may have to wait for those before it as well."""
-        whole = digest_of(principal_of(req), body)  # once, however many prompts it holds
         for number, asked in enumerate(parsed.requests):
-            ticket = self._ticket(req, self._meant(req, asked), whole, part=f"-{number}")
+            ticket = self._ticket(req, self._meant(req, asked), seed_of(drawn, number), part=f"-{number}")
             yield structs.replace(ticket, queue_ms=ticket.queue_ms * (1 + number))
 
 

@@ -6,7 +6,7 @@ import falcon.asgi
 import msgspec
 from msgspec import structs
 
-from cortex.edge.counting import count
+from cortex.edge.counting import count, tell
 from cortex.edge.dialects.anthropic import parse_count
 from cortex.edge.errors import JSON_TYPE
 from cortex.edge.incoming import model_for, require_json
@@ -26,5 +26,6 @@ class CountTokensResource:
         entry = model_for(req, self._link.catalogue, chat.model)
         request_id = req.scope["cortex.request_id"]
         counted = await count(self._link, request_id, structs.replace(chat, model=entry.id))
+        tell(resp, counted)
         resp.content_type = JSON_TYPE
         resp.data = msgspec.json.encode({"input_tokens": counted.tokens})

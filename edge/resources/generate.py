@@ -18,7 +18,14 @@ from cortex.edge.config import Gateway
 from cortex.edge.dialects.dialect import Answered, Asked, Collector, Dialect, Encoder, Parsed
 from cortex.edge.errors import JSON_TYPE, internal, status_of
 from cortex.edge.events import Ticket
-from cortex.edge.incoming import BYTES_PER_TOKEN, digest_of, model_for, principal_of, require_json
+from cortex.edge.incoming import (
+    BYTES_PER_TOKEN,
+    digest_of,
+    model_for,
+    principal_of,
+    require_json,
+    without_seed,
+)
 from cortex.edge.link import Link
 from cortex.edge.metrics import Metrics, Record
 from cortex.edge.stream import Stream
@@ -55,16 +62,16 @@ class GenerateResource(Generic[P]):
         """Answer one request."""
         require_json(req)
         body = await req.stream.read()
-        parsed = self._dialect.parse(body, await self._asked(req, body))
-        await self._serve(req, resp, parsed, body)
+        asked = await self._asked(req, body)
+        await self._serve(req, resp, self._dialect.parse(body, asked), asked.seed)
 
     async def _serve(
-        self, req: falcon.asgi.Request, resp: falcon.asgi.Response, parsed: P, body: bytes
+        self, req: falcon.asgi.Request, resp: falcon.asgi.Response, parsed: P, drawn: int
     ) -> None:
-        asked = parsed.request
-        request = self._meant(req, asked)
-        stream, record = submit(req, self._link, self._metrics, self._ticket(req, request, body))
-        answered = Answered(stream.request.removeprefix("req_"), asked.model, int(time.time()))
+        name = parsed.request.model
+        request = self._meant(req, parsed.request)
+        stream, record = submit(req, self._link, self._metrics, self._ticket(req, request, drawn))
+        answered = Answered(stream.request.removeprefix("req_"), name, int(time.time()))
         try:
             await stream.verdict()
             if parsed.stream:
@@ -102,12 +109,15 @@ class GenerateResource(Generic[P]):
         """The answer has ended, and its last bytes have not left yet."""
 
     def _ticket(
-        self, req: falcon.asgi.Request, request: Chat | Complete, body: bytes, part: str = ""
+        self, req: falcon.asgi.Request, request: Chat | Complete, drawn: int, part: str = ""
     ) -> Ticket:
-        """`part` tells requests apart that come of one body."""
+        """`drawn` is the seed for a client that gave none. `part` tells requests apart that come of one body."""
         travels, seen = images.detached(request) if isinstance(request, Chat) else (request, ())
-        blob = encoded(travels, "shorten its messages or tools")
+        advice = "shorten its messages or tools" if isinstance(request, Chat) else "shorten its prompt"
+        blob = encoded(travels, advice)
         principal = principal_of(req)
+        # What is sent again counts, and not how: without a stream this time, or behind another billing line.
+        same = encoded(without_seed(travels), advice) if request.sampling.seed == drawn else blob
         wanted = request.sampling.max_tokens
         limit = ASSUMED_OUTPUT if wanted is None else min(wanted, ASSUMED_OUTPUT)
         return Ticket(
@@ -118,7 +128,7 @@ class GenerateResource(Generic[P]):
             principal=principal,
             cost=len(blob) // BYTES_PER_TOKEN + limit,
             queue_ms=int(self._settings.queue_s * 1000),
-            digest=digest_of(principal, body + part.encode()),
+            digest=digest_of(principal, f"{req.path}{part}".encode(), same, *seen),
             blocks=prefix.blocks(request, principal) if isinstance(request, Chat) else (),
         )
 
@@ -141,11 +151,13 @@ class Events:
         self._after = after
         self._begun = False
         self._ended = False
+        self._said_at = 0.0
 
     def __aiter__(self) -> Events:
         return self
 
     async def __anext__(self) -> bytes:
+        self._said_at = time.monotonic()
         if not self._begun:
             self._begun = True
             return self._encoder.start(self._stream.prompt_tokens)
@@ -154,10 +166,10 @@ class Events:
         while True:
             items = await self._stream.take()
             try:
-                if not items:
-                    return self._encoder.quiet(self._waiting.quiet(time.monotonic()))
                 data = b"".join([self._encode(item) for item in items])
-                if isinstance(items[-1], Finished):
+                if not data and (not items or self._is_overdue()):
+                    return self._encoder.quiet(self._waiting.quiet(time.monotonic()))
+                if items and isinstance(items[-1], Finished):
                     await self._after()
             except Exception:
                 log.exception("request %s could not be encoded", self._stream.request)
@@ -165,6 +177,10 @@ class Events:
                 data = self._fail(internal(self._stream.request))
             if data:
                 return data
+
+    def _is_overdue(self) -> bool:
+        """Whether a client has heard nothing for long, though its model speaks: what may be a tool call is held back."""
+        return time.monotonic() >= self._said_at + self._stream.keepalive_s
 
     def _encode(self, item: object) -> bytes:
         if type(item) is Delta:

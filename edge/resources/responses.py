@@ -8,7 +8,7 @@ from __future__ import annotations
 import falcon.asgi
 import msgspec
 
-from cortex.edge.counting import count
+from cortex.edge.counting import count, tell
 from cortex.edge.dialects.decoding import invalid, unsupported
 from cortex.edge.dialects.dialect import Asked, Collector, Encoder
 from cortex.edge.dialects.openai_responses import ParsedResponse
@@ -35,6 +35,7 @@ class ResponsesResource(GenerateResource[ParsedResponse]):
         body = await req.stream.read()
         parsed = self._dialect.parse(body, await self._asked(req, body))
         counted = await count(self._link, req.scope["cortex.request_id"], self._meant(req, parsed.request))
+        tell(resp, counted)
         _answer(
             resp, msgspec.json.encode({"object": "response.input_tokens", "input_tokens": counted.tokens})
         )

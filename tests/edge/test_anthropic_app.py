@@ -174,10 +174,13 @@ def test_a_bug_of_ours_has_anthropics_shape():
 
 
 def test_tokens_are_counted_outside_the_queue():
-    """Fifteen at once, as agents ask; each goes out as a count of the chat under the model's id."""
+    """Fifteen at once, as agents ask, of a worker that is full; each goes out as a count of the chat under the model's id."""
 
     async def scenario():
-        world = World(lambda ticket, stream: stream.end(Counted(request=ticket.request, attempt=1, tokens=7)))
+        world = World(
+            lambda ticket, stream: stream.end(Counted(request=ticket.request, attempt=1, tokens=7)),
+            max_inflight=0,
+        )
         body = {"model": "demo", "messages": [{"role": "assistant", "content": "part"}], "tools": []}
         exchanges = [world.post(body, COUNT) for _ in range(15)]
         await asyncio.gather(*(exchange.done() for exchange in exchanges))
@@ -189,6 +192,21 @@ def test_tokens_are_counted_outside_the_queue():
         assert counted.chat.turns[0].text == "part"
         route = {"model": "demo", "route": COUNT, "status": "200"}
         assert world.metric("cortex_requests_total", **route) == 15
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("path", [COUNT, "/v1/responses/input_tokens"])
+def test_an_estimate_is_told_as_one(path):
+    """In a header, for bodies have no place for it."""
+
+    async def scenario():
+        body = {"model": "demo", "messages": HI["messages"], "input": "hi"}
+        for estimated in (False, True):
+            counted = Counted(request="r", attempt=1, tokens=7, estimated=estimated)
+            world = World(lambda _, stream, counted=counted: stream.end(counted))
+            exchange = await world.post(body, path).done()
+            assert exchange.headers.get("x-cortex-estimated") == ("true" if estimated else None)
 
     run(scenario())
 

@@ -97,6 +97,32 @@ def test_headers_leave_with_the_first_verdict():
     run(scenario())
 
 
+def test_a_client_hears_of_a_model_whose_words_are_held_back():
+    """Tokens come that may become a tool call: nothing of them leaves, and the client is told that it is served."""
+
+    async def scenario():
+        world = World()
+        world.link.keepalive_s = 0.02
+        exchange = world.post(STREAMED)
+        ticket, stream = await world.opened()
+        stream.put(accepted(ticket))
+        seq = 0
+
+        def heard():
+            nonlocal seq
+            stream.put(delta(ticket, seq))
+            seq += 1
+            return b": ping" in exchange.body
+
+        await turn_until(heard)
+        stream.put(delta(ticket, seq, TextPiece("a"), Finish("stop")))
+        stream.end(finished(ticket, seq + 1))
+        await exchange.done()
+        assert exchange.body.endswith(b"data: [DONE]\n\n")
+
+    run(scenario())
+
+
 @pytest.mark.parametrize(
     ("code", "status", "retry_after", "should_retry"),
     [

@@ -67,17 +67,18 @@ def test_a_models_defaults_travel_with_the_request():
 
 
 def test_an_identical_resend_has_the_same_digest():
-    """Though another seed is drawn; another body or another principal has another one."""
+    """Though another seed is drawn and it may want no stream now; another request or principal has another one."""
 
     async def scenario():
         world = World(say("x"), fleet=FLEET)
         await ask(world).done()
-        await ask(world).done()
-        await ask(world, user="somebody").done()
+        await ask(world, stream=True, stream_options={"include_usage": True}).done()
+        await ask(world, seed=1).done()
+        await ask(world, temperature=0.5).done()
         await world.post(HI, authorization="Bearer secret").done()
         digests = [ticket.digest for ticket in world.link.tickets]
         assert digests[0] == digests[1]
-        assert len(set(digests)) == 3
+        assert len(set(digests)) == 4
         assert {len(digest) for digest in digests} == {16}
         assert world.link.tickets[0].attachments != world.link.tickets[1].attachments
 

@@ -140,17 +140,22 @@ class _Anthropic:
 OPENAI: Shape = _OpenAI()
 RESPONSES: Shape = _Responses()
 ANTHROPIC: Shape = _Anthropic()
+OPENAI_ALONE = frozenset({"/v1/chat/completions", "/v1/completions", "/v1/embeddings"})
 
 
 def shape_of(path: str, headers: Iterable[tuple[bytes, bytes]]) -> Shape:
-    """Whose words a request is refused in. The list of models is one that both dialects ask for."""
+    """Whose words a request is refused in.
+
+    Models are asked for by clients of both, and an address where there is nothing by anybody: the version that
+    Anthropic's clients name tells who asks.
+    """
     if path == "/v1/messages" or path.startswith("/v1/messages/"):
         return ANTHROPIC
     if path == "/v1/responses" or path.startswith("/v1/responses/"):
         return RESPONSES
-    if path == "/v1/models" or path.startswith("/v1/models/"):
-        return ANTHROPIC if any(name == b"anthropic-version" for name, _ in headers) else OPENAI
-    return OPENAI
+    if path in OPENAI_ALONE:
+        return OPENAI
+    return ANTHROPIC if any(name == b"anthropic-version" for name, _ in headers) else OPENAI
 
 
 def envelope(fault: Fault) -> bytes:

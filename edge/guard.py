@@ -219,7 +219,7 @@ class Guard:
         headers = [
             (b"content-type", JSON_TYPE.encode()),
             (b"content-length", b"%d" % len(body)),
-            *_id_headers(scope),
+            *_own_headers(scope),
             *refusal.headers,
         ]
         await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
@@ -246,7 +246,7 @@ class _Writer:
         stall_s: float,
     ) -> None:
         self._send = send
-        self._id_headers = _id_headers(scope)
+        self._own_headers = _own_headers(scope)
         self._gone: Gone = scope["cortex.gone"]
         self._task = task
         self._stall_s = stall_s
@@ -258,12 +258,7 @@ class _Writer:
     async def send(self, message: Message) -> None:
         """Pass it on; the time this takes is watched."""
         if message["type"] == "http.response.start":
-            headers = [
-                *message.get("headers", ()),
-                *self._id_headers,
-                (b"server", b"cortex"),
-            ]
-            message = {**message, "headers": headers}
+            message = {**message, "headers": [*message.get("headers", ()), *self._own_headers]}
         self._since = self._loop.time()
         await self._send(message)
         self._since = None
@@ -316,9 +311,10 @@ def _shape(scope: Scope) -> Shape:
     return shape_of(scope["path"], scope["headers"])
 
 
-def _id_headers(scope: Scope) -> list[tuple[bytes, bytes]]:
+def _own_headers(scope: Scope) -> list[tuple[bytes, bytes]]:
+    """What every answer has: the request's id, and who answers, or gunicorn would name itself."""
     request_id = scope["cortex.request_id"].encode()
-    return [(name, request_id) for name in _shape(scope).id_headers]
+    return [*((name, request_id) for name in _shape(scope).id_headers), (b"server", b"cortex")]
 
 
 def _http_refusal(status: int, message: str) -> Refusal:

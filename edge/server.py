@@ -81,6 +81,7 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn is untyped
         fields = (
             ("content-type", JSON_TYPE),
             ("content-length", str(len(body))),
+            ("server", "cortex"),
             *extra_headers,
             ("connection", "close"),
         )

@@ -27,11 +27,15 @@ VERSION = {"anthropic-version": "2026-10-21"}
         ("/v1/models/org/demo", True, ANTHROPIC),
         ("/v1/models", False, OPENAI),
         ("/v1/chat/completions", True, OPENAI),
+        ("/v1/embeddings", True, OPENAI),
         ("/nowhere", False, OPENAI),
+        ("/v1/files", True, ANTHROPIC),
+        ("/v1/v1/messages", True, ANTHROPIC),
+        ("/api/event_logging", True, ANTHROPIC),
     ],
 )
-def test_the_path_decides_and_for_models_the_version(path, version, shape):
-    """The list of models is shared; whoever names Anthropic's version gets Anthropic's shape."""
+def test_the_path_decides_and_elsewhere_the_version(path, version, shape):
+    """Where it is no dialect's own, as the list of models, whoever names Anthropic's version gets Anthropic's shape."""
     headers = [(b"anthropic-version", b"2023-06-01")] if version else [(b"host", b"x")]
     assert shape_of(path, headers) is shape
 
@@ -92,6 +96,7 @@ def test_the_guards_own_refusals_speak_anthropic_too():
             (400, "invalid_request_error"),
         ]
         for one in (full, large, draining, short):
+            assert one.headers["server"] == "cortex"
             assert one.headers["request-id"] == one.headers["x-request-id"] == one.json["request_id"]
         assert full.headers["retry-after"] == "2"
 
@@ -103,6 +108,8 @@ def test_the_guards_own_refusals_speak_anthropic_too():
     [
         ("GET", "/v1/models/nobody", 404, "not_found_error"),
         ("POST", "/v1/messages/batches", 404, "not_found_error"),
+        ("GET", "/v1/files", 404, "not_found_error"),
+        ("PUT", "/v1/models", 405, "invalid_request_error"),
     ],
 )
 def test_falcons_failures_speak_anthropic_too(method, path, status, kind):

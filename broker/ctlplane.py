@@ -91,7 +91,7 @@ class CtlPlane:
 
     def take(self, message: Struct, reply: Reply, now: float, *, may_forward: bool = True) -> None:
         """Answer, or hold the question, or pass it on."""
-        core, reply = self._core, self._noting(reply)
+        core, reply, message = self._core, self._noting(reply), self._by_id(message)
         match message:
             case StatusQuery():
                 reply(control.status(core, now, self._expected))
@@ -113,6 +113,13 @@ class CtlPlane:
             case _:
                 text = f"This broker does not know the command {type(message).__name__}."
                 reply(CommandFailed(fault=Fault(code=Code.UNSUPPORTED_MESSAGE, message=text)))
+
+    def _by_id(self, message: Struct) -> Struct:
+        """What is asked or ordered of a model by another name of it is of its id."""
+        if not isinstance(message, Explain | Command) or self._core.state.view.exists(message.model):
+            return message
+        id_ = self._core.state.names.aliases.get(message.model)
+        return message if id_ is None else replace(message, model=id_)
 
     def _noting(self, reply: Reply) -> Reply:
         """Answers that rest on models.toml say so while the file is another one than what holds."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Strategy = Literal["lru", "priority", "cost"]
 
@@ -80,12 +80,19 @@ def victims(
     return tuple(chosen)
 
 
+class Obstacle(NamedTuple):
+    """Who cannot go, and why, in plain words."""
+
+    model: str
+    why: str
+
+
 def obstacles(
     residents: Iterable[Resident], *, priority: int, now: float, drain: bool = False
-) -> tuple[str, ...]:
-    """Why each of those that cannot go has to stay, in plain words."""
+) -> tuple[Obstacle, ...]:
+    """Why each of those that cannot go has to stay."""
     found = ((resident, _obstacle(resident, priority, now, drain=drain)) for resident in residents)
-    return tuple(f"{resident.model} {why(resident, now)}" for resident, why in found if why is not None)
+    return tuple(Obstacle(resident.model, why(resident, now)) for resident, why in found if why is not None)
 
 
 def cost(resident: Resident, horizon: float = HORIZON) -> float:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from cortex.broker.operations import unknown
 from cortex.broker.placement import Look, Plan, footprint_on, is_cold, looks
 from cortex.broker.routing import Choice, Join, Load, Refuse, Serve, Wait, Want, choose, told
 from cortex.broker.shortlist import best
 from cortex.broker.state import State
-from cortex.protocol.faults import Fault
+from cortex.protocol.faults import Code, Fault
 from cortex.protocol.messages import Explanation, Option
 
 
@@ -17,6 +18,8 @@ def explain(state: State, model: str, now: float) -> Explanation:
     view, waiting = state.view, state.requests.waiting
     count = waiting.count(model)
     choice: Choice = choose(Want(model, waited=waiting.waited(model, now)), view, now)
+    if isinstance(choice, Refuse) and choice.fault.code is Code.MODEL_NOT_FOUND:
+        choice = Refuse(unknown(state, model))
     if count and isinstance(choice, Serve):  # they are served first, in the same breath
         choice = Wait("others wait before it", is_busy=True)
     profile = view.profile(model)

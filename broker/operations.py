@@ -19,6 +19,7 @@ from cortex.broker.serving import Serving
 from cortex.broker.state import State
 from cortex.protocol import messages as m
 from cortex.protocol.faults import Code, Fault
+from cortex.protocol.nearest import did_you_mean, nearest
 
 REMEMBERED = 1024
 RESEND = 1.0
@@ -50,6 +51,15 @@ class Order:
             detail=self.detail,
             fault=self.fault,
         )
+
+
+def unknown(state: State, model: str) -> Fault:
+    """What an operator is told who names a model that there is not; clients are told less."""
+    view, aliases = state.view, state.names.aliases
+    names = (*sorted(view.profiles.keys() | view.known), *(name for name in aliases if "*" not in name))
+    hint = did_you_mean(nearest(model, names))
+    text = f"The model {model!r} does not exist here{f'.{hint}' if hint else ';'} cortex-ctl models lists those that do."
+    return Fault(code=Code.MODEL_NOT_FOUND, message=text, param="model")
 
 
 class Operations:
@@ -126,8 +136,7 @@ class Operations:
                 text = f"There is no node {command.node!r}; these are here: {known}."
                 return Fault(code=Code.INVALID_REQUEST, message=text, param="node")
         if command.model and not self._view.exists(command.model):
-            text = f"The model {command.model!r} does not exist here; cortex-ctl models lists those that do."
-            return Fault(code=Code.MODEL_NOT_FOUND, message=text, param="model")
+            return unknown(self._state, command.model)
         if command.verb not in {"drain", "resume"} and not command.model:
             return Fault(code=Code.INVALID_REQUEST, message="Name a model.", param="model")
         return None

@@ -7,13 +7,13 @@ victims give back. A replica over several devices of a host takes the cheapest o
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from msgspec.structs import replace
 
 from cortex.broker.catalogue import MIB, Profile
-from cortex.broker.eviction import Resident, cost, obstacles, victims
+from cortex.broker.eviction import Obstacle, Resident, cost, obstacles, victims
 from cortex.broker.fleet import OCCUPYING, Neuron
 from cortex.broker.view import View
 from cortex.protocol.faults import Code, Fault
@@ -62,6 +62,8 @@ class Look:
     victims: tuple[Resident, ...] | None
     reason: str
     rank: Rank = ()
+    discreet: str = ""
+    """The reason without the names of other models, where it has some."""
 
 
 def unable(profile: Profile, neuron: Neuron, footprint: int, *, is_held: bool) -> str:
@@ -145,12 +147,24 @@ def look(
     strategy = view.policy.strategy
     chosen = victims(missing, here, priority=profile.priority, strategy=strategy, now=now, drain=drain)
     if chosen is None:
-        blocked = "; ".join(obstacles(here, priority=profile.priority, now=now))
-        short = f"{missing // MIB + 1} MiB short"
-        return Look(neuron, able=True, victims=None, reason=f"{short}: {blocked}" if blocked else short)
+        return _blocked(neuron, missing, obstacles(here, priority=profile.priority, now=now))
     busy = sum(resident.busy for resident in chosen)
     rank = (1.0, float(busy), is_cold(profile.id, neuron), *_dearness(view, chosen), float(len(chosen)))
     return Look(neuron, able=True, victims=chosen, reason="after an eviction", rank=rank)
+
+
+def _blocked(neuron: Neuron, missing: int, blocking: Sequence[Obstacle]) -> Look:
+    """A device on which too few may go."""
+    short = f"{missing // MIB + 1} MiB short"
+    named = "; ".join(f"{one.model} {one.why}" for one in blocking)
+    nameless = "; ".join(f"another model {one.why}" for one in blocking)
+    return Look(
+        neuron,
+        able=True,
+        victims=None,
+        reason=f"{short}: {named}" if named else short,
+        discreet=f"{short}: {nameless}" if named else "",
+    )
 
 
 def is_cold(model: str, neuron: Neuron) -> float:

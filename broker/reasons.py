@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 
-from cortex.broker.routing import Wait, Want, choose, told
+from cortex.broker.requests import NO_REASON, Why
+from cortex.broker.routing import Wait, Want, choose, told_both
 from cortex.broker.serving import Serving
 from cortex.broker.state import State
 
@@ -39,17 +40,17 @@ class Reasons:
             del reasons[model]
             self._told_at.pop(model, None)
         for model in models:
-            before, why = reasons.get(model, ""), self._why(model, now)
+            before, why = reasons.get(model, NO_REASON), self._why(model, now)
             if why == before:
                 continue
-            counts_on = _NUMBER.sub("", why) == _NUMBER.sub("", before)
+            counts_on = _NUMBER.sub("", why.full) == _NUMBER.sub("", before.full)
             if counts_on and now - self._told_at.get(model, now) < COUNTED_S:
                 continue
             reasons[model], self._told_at[model] = why, now
             if model not in self._requests.loading:
                 self._serving.tell(model)
 
-    def _why(self, model: str, now: float) -> str:
+    def _why(self, model: str, now: float) -> Why:
         view, waiting = self._state.view, self._requests.waiting
         choice = choose(Want(model, waited=waiting.waited(model, now)), view, now)
-        return told(choice, model, view, now) if isinstance(choice, Wait) else ""
+        return Why(*told_both(choice, model, view, now)) if isinstance(choice, Wait) else NO_REASON

@@ -24,6 +24,17 @@ REMEMBERED = 4096
 """Ended attempts whose late duplicates are recognised."""
 
 
+@dataclass(frozen=True, slots=True)
+class Why:
+    """Why somebody waits; `discreet`: without the names of other models."""
+
+    full: str
+    discreet: str
+
+
+NO_REASON = Why("", "")
+
+
 @dataclass(slots=True)
 class Request:
     """One attempt at one request; `number` is its place in the order of arrival.
@@ -78,7 +89,7 @@ class Requests:
         self.of_principal: Counter[str] = Counter()
         self.loading: dict[str, tuple[str, int]] = {}
         """Where each model that somebody waits for is loading, and how far: what its waiters are told."""
-        self.reasons: dict[str, str] = {}
+        self.reasons: dict[str, Why] = {}
         """Why those wait who wait for a model that is not being loaded."""
         self.submitted = 0
         self.ended: Counter[str] = Counter()
@@ -251,8 +262,14 @@ class Requests:
         elif request.state is not State.CANCELLING:
             waits = request.state is State.WAITING
             position = self.waiting.position(request.model, request.key) if waits else 0
-            reason = self.reasons.get(request.model, "") if waits else ""
-            self._tell(request, m.Queued(request=name, attempt=attempt, position=position, reason=reason))
+            why = self.reasons.get(request.model, NO_REASON) if waits else NO_REASON
+            discreet = why.discreet if why.discreet != why.full else ""
+            self._tell(
+                request,
+                m.Queued(
+                    request=name, attempt=attempt, position=position, reason=why.full, discreet=discreet
+                ),
+            )
 
     def _settle(self, request: Request, terminal: m.Finished | m.Failed | m.Refused | None) -> None:
         """Charge what it really took. What was not run is not charged."""

@@ -145,12 +145,20 @@ def _unknown(model: str, view: View, now: float) -> Choice:
 
 def told(wait: Wait, model: str, view: View, now: float) -> str:
     """The reason in full; looking at every device for it would be too dear at each decision."""
+    return told_both(wait, model, view, now)[0]
+
+
+def told_both(wait: Wait, model: str, view: View, now: float) -> tuple[str, str]:
+    """The same, and once more for clients that may not know of other models."""
     if wait.reason != NO_ROOM:
-        return wait.reason
+        return wait.reason, wait.reason
     profile = view.profile(model)
-    found = nearest_first(profile, looks(view, profile, now))
-    reasons = [(one.neuron.name, one.reason) for one in found if one.able]
-    return f"{NO_ROOM} ({_each(reasons)})" if reasons else NO_ROOM
+    able = [one for one in nearest_first(profile, looks(view, profile, now)) if one.able]
+    if not able:
+        return NO_ROOM, NO_ROOM
+    full = _each([(one.neuron.name, one.reason) for one in able])
+    discreet = _each([(one.neuron.name, one.discreet or one.reason) for one in able])
+    return f"{NO_ROOM} ({full})", f"{NO_ROOM} ({discreet})"
 
 
 def _each(reasons: Sequence[tuple[str, str]]) -> str:

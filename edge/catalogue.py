@@ -7,15 +7,19 @@ are kept, so that an unknown model stays a 404.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 
 from msgspec import structs
 
 from cortex.edge.names import Resolver
-from cortex.protocol.faults import Code, fault
+from cortex.protocol.faults import Code, Fault, FaultError, fault
 from cortex.protocol.messages import CatalogueEntry, Names, Welcome
+from cortex.protocol.nearest import did_you_mean, nearest
 from cortex.protocol.request import Sampling
 
+UNKNOWN = Fault(code=Code.BROKER_LOST, message="The fleet is not known yet; try again.")
 DEFAULTS = (
     "temperature",
     "top_p",
@@ -131,8 +135,14 @@ class Catalogue:
         self._entries = dict(sorted(entries.items())) if len(heard) > 1 else entries
         self._resolver = Resolver(self._entries, Names(aliases=aliases, small=small))
 
+    def _servable_names(self) -> Iterator[str]:
+        """Ids and exact aliases of the models that would answer."""
+        for name, id_ in chain(zip(self._entries, self._entries, strict=True), self.aliases.items()):
+            if self._entries[id_].servable:
+                yield name
+
     @property
-    def _is_known(self) -> bool:
+    def is_known(self) -> bool:
         """Whether a name that is not here is nowhere."""
         living = [source for source in self._sources.values() if source.broker]
         return any(source.settled for source in living) or (not living and bool(self._entries))
@@ -149,12 +159,13 @@ class Catalogue:
         """The entry that a name stands for, or a fault: 404 if the fleet is known and has no such model."""
         found = self._resolver.id_of(model)
         entry = self._entries.get(found) if found is not None else None
-        if entry is None and not self._is_known:
-            raise fault(Code.BROKER_LOST, "The fleet is not known yet; try again.")
+        if entry is None and not self.is_known:
+            raise FaultError(UNKNOWN)
         if entry is None:
+            hint = did_you_mean(nearest(model, self._servable_names()))
             raise fault(
                 Code.MODEL_NOT_FOUND,
-                f"The model {model!r} does not exist; GET /v1/models lists those that do.",
+                f"The model {model!r} does not exist{f'.{hint}' if hint else ';'} GET /v1/models lists those that do.",
                 param="model",
             )
         return entry

@@ -9,7 +9,7 @@ import falcon
 import falcon.asgi
 from msgspec import structs
 
-from cortex.edge.catalogue import Catalogue
+from cortex.edge.catalogue import UNKNOWN, Catalogue
 from cortex.edge.errors import JSON_TYPE
 from cortex.edge.keys import Key, not_allowed
 from cortex.protocol.faults import Code, FaultError
@@ -63,8 +63,21 @@ def model_for(req: falcon.asgi.Request, catalogue: Catalogue, name: str) -> Cata
         raise
     req.context.model = entry.id
     if key is not None and not key.may_use(entry.id, catalogue.written(name), asked=name):
-        raise FaultError(not_allowed(key, name))
+        # Until the whole fleet is known a name that is not there is told to try again; so is one that is.
+        raise FaultError(not_allowed(key, name) if catalogue.is_known else UNKNOWN)
     return entry
+
+
+def may_name(req: falcon.asgi.Request, id_: str) -> bool:
+    """Whether the client may read this id: its key may know a model by another name alone."""
+    key = key_of(req)
+    return key is None or key.may_use(id_, asked=id_)
+
+
+def is_restricted(req: falcon.asgi.Request) -> bool:
+    """Whether there may be models that the client must hear nothing of."""
+    key = key_of(req)
+    return key is not None and bool(key.models)
 
 
 def may_see(req: falcon.asgi.Request, name: str, id_: str) -> bool:

@@ -12,10 +12,11 @@ PING = b": ping\n\n"
 
 
 class Waiting:
-    """The comments of one request for `model`."""
+    """The comments of one request for `model`, as its client may call it; `discreet`: they name no other one."""
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, *, discreet: bool = False) -> None:
         self._model = model
+        self._discreet = discreet
         self._state = ""
         self._said_at = -EVERY_S
 
@@ -25,7 +26,8 @@ class Waiting:
             place = f" on {item.node}" if item.node else ""
             self._state = f"loading {self._model}{place} {item.percent} %"
         else:
-            why = f": {item.reason}" if item.reason else ""
+            reason = item.discreet or item.reason if self._discreet else item.reason
+            why = f": {reason}" if reason else ""
             self._state = f"queued, {item.position} ahead{why}"
         return self._say(now)
 

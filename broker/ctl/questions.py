@@ -45,12 +45,12 @@ def show_models(client: Client, output: Output) -> None:
 
 def show_explanation(client: Client, output: Output, model: str) -> None:
     report = client.ask(Explain(model=model), Explanation)
-    is_unknown = report.fault is not None and report.fault.code is Code.MODEL_NOT_FOUND
-    if output.as_json or not is_unknown:
+    unknown = report.fault if report.fault and report.fault.code is Code.MODEL_NOT_FOUND else None
+    if output.as_json or unknown is None:
         output.show(report, explanation(report, model))
     output.note(report.outdated)
-    if is_unknown:
-        raise FailedError(f"there is no model {model!r}; cortex-ctl models lists those that there are")
+    if unknown is not None:
+        raise FailedError(unknown.message)
 
 
 def show_config(client: Client, output: Output) -> None:

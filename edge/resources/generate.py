@@ -21,6 +21,8 @@ from cortex.edge.events import Ticket
 from cortex.edge.incoming import (
     BYTES_PER_TOKEN,
     digest_of,
+    is_restricted,
+    may_name,
     model_for,
     principal_of,
     require_json,
@@ -78,7 +80,7 @@ class GenerateResource(Generic[P]):
                 as_events(resp)
                 encoder = self._dialect.encoder(parsed, answered)
                 after = partial(self._after, req, encoder)
-                resp.stream = Events(stream, encoder, record, Waiting(request.model), after)
+                resp.stream = Events(stream, encoder, record, self._waiting(req, request.model, asked), after)
             else:
                 resp.content_type = JSON_TYPE
                 collector = self._dialect.collector(parsed, answered)
@@ -92,6 +94,12 @@ class GenerateResource(Generic[P]):
             record.end(500, fault=internal(stream.request))
             stream.cancel()
             raise
+
+    @staticmethod
+    def _waiting(req: falcon.asgi.Request, id_: str, asked: Chat | Complete) -> Waiting:
+        """What its client is told while it waits, in names that it may know."""
+        name = id_ if may_name(req, id_) else asked.model
+        return Waiting(name, discreet=is_restricted(req))
 
     def _meant(self, req: falcon.asgi.Request, asked: R) -> R:
         """The request with its model's id, and what the model's entry says where the client is silent."""

@@ -12,7 +12,7 @@ import msgspec
 
 from cortex.edge.dialects.anthropic_models import list_of, model_of, page_of
 from cortex.edge.errors import ANTHROPIC, JSON_TYPE, shape_of
-from cortex.edge.incoming import may_see, model_for
+from cortex.edge.incoming import may_name, may_see, model_for
 from cortex.edge.link import Link
 from cortex.protocol.messages import CatalogueEntry
 
@@ -52,7 +52,7 @@ class ModelsResource:
             page = [model_of(named[name], name, self._created) for name in names]
             resp.data = msgspec.json.encode(list_of(page, more=more))
         else:
-            models = [self._model(entry, name) for name, entry in named.items()]
+            models = [self._model(req, entry, name) for name, entry in named.items()]
             resp.data = msgspec.json.encode({"object": "list", "data": models})
 
     on_head = on_get
@@ -64,12 +64,12 @@ class ModelsResource:
         shape = (
             model_of(entry, model_id, self._created)
             if _speaks_anthropic(req)
-            else self._model(entry, model_id)
+            else self._model(req, entry, model_id)
         )
         resp.content_type = JSON_TYPE
         resp.data = msgspec.json.encode(shape)
 
-    def _model(self, entry: CatalogueEntry, name: str) -> dict[str, object]:
+    def _model(self, req: falcon.asgi.Request, entry: CatalogueEntry, name: str) -> dict[str, object]:
         model: dict[str, object] = {
             "id": name,
             "object": "model",
@@ -83,7 +83,7 @@ class ModelsResource:
             "tool_call": "tools" in entry.capabilities,
             "reasoning": "reasoning" in entry.capabilities,
         }
-        if name != entry.id:
+        if name != entry.id and may_name(req, entry.id):
             model["alias_of"] = entry.id
         if entry.cost is not None:
             prices = msgspec.structs.asdict(entry.cost)

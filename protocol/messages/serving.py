@@ -101,12 +101,16 @@ class Query(Struct, frozen=True, kw_only=True):
 
 
 class Queued(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """It waits; `position` counts from 0 within its model's queue."""
+    """It waits; `position` counts from 0 within its model's queue.
+
+    `discreet` is the reason without the names of other models, for clients that may not know of them; empty: as it is.
+    """
 
     request: RequestId
     attempt: Attempt
     position: int = 0
     reason: str = ""
+    discreet: str = ""
 
 
 class Loading(Struct, frozen=True, kw_only=True, omit_defaults=True):

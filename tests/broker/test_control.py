@@ -265,3 +265,23 @@ def test_while_models_toml_is_wrong_every_answer_that_rests_on_it_says_so(desk: 
         assert told == m.Outdated(since_ms=first.since_ms, problem="models.toml:4: models[0].x: unknown key")
     core.reload(core.state.catalogue, desk.fleet.now)
     assert desk.ask(m.StatusQuery()).outdated is None
+
+
+@pytest.mark.parametrize("verb", ["load", "unload"])
+def test_a_misspelt_model_is_answered_with_the_nearest(verb: m.Verb) -> None:
+    """Ids and other names; `explain` says the same."""
+    desk = Desk(Fleet(profile("qwen3-8b", aliases=("fast-one",)), profile("other")))
+    for wrong, right in (("qwen3-8", "qwen3-8b"), ("fastone", "fast-one")):
+        said = f"The model {wrong!r} does not exist here. Did you mean {right!r}? cortex-ctl models lists"
+        ordered = desk.ask(m.Command(command=f"{verb} {wrong}", verb=verb, model=wrong))
+        assert ordered.fault.message.startswith(said)
+        assert desk.ask(m.Explain(model=wrong)).fault.message.startswith(said)
+
+
+def test_another_name_will_do() -> None:
+    """What is ordered or asked by it is about its model."""
+    desk = Desk(Fleet(profile("qwen3-8b", aliases=("fast",))))
+    desk.fleet.card()
+    assert desk.ask(m.Explain(model="fast")).verdict == "load"
+    assert desk.ask(m.Command(command="c", verb="load", model="fast")).state == "running"
+    assert desk.core.state.view.underway("qwen3-8b") is not None

@@ -205,10 +205,10 @@ def test_who_stays_is_told_why() -> None:
         Resident("idle", 1),
     ]
     assert obstacles(residents, priority=100, now=NOW) == (
-        "kept is pinned",
-        "vip has the higher priority 200",
-        "young was loaded only 3 s ago and stays for 10 s",
-        "working is busy with 1 request",
-        "working-hard is busy with 3 requests",
+        ("kept", "is pinned"),
+        ("vip", "has the higher priority 200"),
+        ("young", "was loaded only 3 s ago and stays for 10 s"),
+        ("working", "is busy with 1 request"),
+        ("working-hard", "is busy with 3 requests"),
     )
     assert len(obstacles(residents, priority=100, now=NOW, drain=True)) == 3

@@ -15,8 +15,12 @@ def test_who_waits_for_room_is_told_who_stands_there() -> None:
     """At once and in the words of `explain`; told again when the reason is another one."""
     fleet = Fleet(profile("m", 20_000), profile("old", 20_000, min_residency=10.0))
     fleet.card(old=20_000)
-    [why] = reasons(fleet.ask("m"))
+    sent = fleet.ask("m")
+    [why] = reasons(sent)
     assert "old was loaded only 0 s ago and stays for 10 s" in why
+    discreet = fleet.broker.requests.reasons["m"].discreet
+    assert discreet == why.replace("old was", "another model was")
+    assert [one.discreet for one in messages_to(sent, m.Queued)] == [discreet]  # type: ignore[attr-defined]
     fleet.ask("old")
     said = reasons(fleet.live(11.0))
     assert "old is busy with 1 request" in said[-1]

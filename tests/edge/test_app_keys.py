@@ -13,7 +13,7 @@ from memory_link import say
 from cortex.edge.keyring import OPEN, Keyring
 from cortex.edge.keys import Keys
 from cortex.protocol.keys import KeyFile
-from cortex.protocol.messages import CatalogueEntry, Names, Welcome
+from cortex.protocol.messages import CatalogueEntry, Loading, Names, Welcome
 
 NAMES = Names(aliases={"fast": "demo", "gpt-5*": "org/demo-1b"}, small="demo")
 
@@ -207,6 +207,66 @@ def test_a_key_may_use_its_models(models, name, status):
         assert one.status == status
 
     run(scenario())
+
+
+def test_a_restricted_key_hears_the_same_of_what_is_there_and_what_is_not():
+    """On every route that takes a model, in both shapes, and while the fleet is not known; no other name is in it."""
+
+    async def scenario():
+        here = world(entry(models=("fast",)))
+        version = {**bearer(), "anthropic-version": "2023-06-01"}
+        message = {"model": "", "max_tokens": 1, "messages": HI["messages"]}
+        bodies = (
+            (CHAT, HI),
+            ("/v1/messages", message),
+            ("/v1/messages/count_tokens", message),
+            ("/v1/responses", {"input": "hi"}),
+            ("/v1/responses/input_tokens", {"input": "hi"}),
+            ("/v1/completions", {"prompt": "hi"}),
+            ("/v1/embeddings", {"input": "hi"}),
+        )
+
+        async def heard(name):
+            answers = [await here.get(f"/v1/models/{name}", **headers) for headers in (bearer(), version)]
+            for path, body in bodies:
+                answers.append(await here.post({**body, "model": name}, path, **bearer()).done())
+            told = [(one.status, one.body.decode().replace(name, "NAME")) for one in answers]
+            return [(status, re.sub(r"req_[0-9a-f]+", "", text)) for status, text in told]
+
+        there, nowhere = await heard("org/demo-1b"), await heard("org/demo-7b")
+        assert there == nowhere
+        assert {status for status, _ in there} == {403}
+        assert all("demo" not in text for _, text in there)
+        here.link.catalogue.lose_broker()
+        here.link.catalogue.update(
+            Welcome(broker="new", catalogue=1, settled=False, models=here.link.catalogue.entries, names=NAMES)
+        )
+        there, nowhere = await heard("org/demo-1b"), await heard("org/demo-7b")
+        assert there == nowhere
+        assert {status for status, _ in there} == {503}
+
+    run(scenario())
+
+
+def test_a_key_for_another_name_does_not_read_the_id():
+    """Neither as what an alias stands for, nor in what is told of a load; any other key does."""
+
+    async def scenario(models):
+        here = world(entry(models=models))
+        [model] = [
+            one for one in (await here.get("/v1/models", **bearer())).json["data"] if one["id"] == "fast"
+        ]
+        exchange = here.post({**HI, "model": "fast", "stream": True}, **bearer())
+        ticket, stream = await here.opened()
+        stream.put(Loading(request=ticket.request, attempt=1, percent=7, node="beast"))
+        await exchange.until(b"loading ")
+        comment = exchange.body.partition(b": loading ")[2].split()[0]
+        exchange.disconnect()
+        await exchange.done()
+        return model.get("alias_of"), comment
+
+    assert run(scenario(("fast",))) == (None, b"fast")
+    assert run(scenario(("demo",))) == run(scenario(())) == ("demo", b"demo")
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,25 @@ def test_any_other_name_is_a_404(name: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("tiny1b", "does not exist. Did you mean 'tiny-1b'? GET /v1/models lists those that do."),
+        ("big-27", "does not exist. Did you mean 'org/big-27b'? GET"),
+        ("quick-on", "does not exist. Did you mean 'quick-one'? GET"),
+        ("broken-3", "does not exist; GET /v1/models"),
+    ],
+)
+def test_a_404_names_what_may_have_been_meant(name: str, said: str) -> None:
+    """Ids and other names of models that would answer."""
+    down = CatalogueEntry(id="broken-3b", servable=False)
+    serving = [structs.replace(entry, servable=True) for entry in (BIG, TINY)]
+    catalogue = known(*serving, down, names=Names(aliases={"quick-one": "tiny-1b"}))
+    with pytest.raises(FaultError) as caught:
+        catalogue.find(name)
+    assert f"The model {name!r} {said}" in caught.value.fault.message
+
+
+@pytest.mark.parametrize(
     ("name", "small"),
     [
         ("claude-haiku-4-5-20251001", True),

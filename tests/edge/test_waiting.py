@@ -22,6 +22,15 @@ def test_it_says_what_is_going_on() -> None:
     assert waiting.hear(loading(43, node=""), 3.0) == b": loading org/big 43 %\n\n"
 
 
+def test_a_client_that_may_not_know_of_others_hears_of_none() -> None:
+    """The reason without names where the broker has one, else the reason."""
+    both = Queued(request="r", attempt=1, reason="old is busy", discreet="another model is busy")
+    assert Waiting("m", discreet=True).hear(both, 1.0) == b": queued, 0 ahead: another model is busy\n\n"
+    assert Waiting("m").hear(both, 1.0) == b": queued, 0 ahead: old is busy\n\n"
+    plain = Queued(request="r", attempt=1, reason="every replica is busy")
+    assert Waiting("m", discreet=True).hear(plain, 1.0) == b": queued, 0 ahead: every replica is busy\n\n"
+
+
 def test_it_never_speaks_faster_than_once_a_second() -> None:
     """What came too early is told when all is quiet, if it still holds."""
     waiting = Waiting("m")

@@ -259,5 +259,5 @@ def test_a_model_that_nobody_knows_is_an_error_and_a_wrong_models_toml_is_told(
     lines = err.splitlines()
     assert lines[0].startswith("cortex-ctl: what models.toml said before holds, for it is wrong since ")
     assert lines[0].endswith(": models.toml:3: models[0].idd: unknown key")
-    assert lines[1] == "cortex-ctl: there is no model 'nope'; cortex-ctl models lists those that there are"
+    assert lines[1] == "cortex-ctl: The model 'nope' does not exist here."
     assert json.loads(out)["fault"]["code"] == "model_not_found" if flags else not out

@@ -15,11 +15,10 @@ from cortex.edge.dialects.openai_completions_reply import CompletionCollector, C
 from cortex.edge.errors import JSON_TYPE, internal, status_of
 from cortex.edge.events import Ticket
 from cortex.edge.metrics import Record
-from cortex.edge.resources.generate import GenerateResource, as_events, collect
+from cortex.edge.resources.generate import GenerateResource, as_events, collect, waiting_of
 from cortex.edge.resources.several import Prompt, SeveralEvents
 from cortex.edge.stream import Stream
 from cortex.edge.submitting import submit
-from cortex.edge.waiting import Waiting
 from cortex.protocol.faults import FaultError
 from cortex.protocol.values import Usage
 
@@ -51,7 +50,7 @@ class CompletionsResource(GenerateResource[ParsedCompletion]):
                 Prompt(stream, CompletionStream(answered, parsed, number), record)
                 for number, (stream, record) in enumerate(opened)
             ]
-            resp.stream = SeveralEvents(prompts, Waiting(tickets[0].model))
+            resp.stream = SeveralEvents(prompts, waiting_of(req, tickets[0].model, parsed.request.model))
             return
         collectors = [CompletionCollector(answered, parsed.request.sampling.n) for _ in opened]
         usages = await _gathered(opened, collectors)

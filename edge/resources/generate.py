@@ -80,7 +80,7 @@ class GenerateResource(Generic[P]):
                 as_events(resp)
                 encoder = self._dialect.encoder(parsed, answered)
                 after = partial(self._after, req, encoder)
-                resp.stream = Events(stream, encoder, record, self._waiting(req, request.model, asked), after)
+                resp.stream = Events(stream, encoder, record, waiting_of(req, request.model, name), after)
             else:
                 resp.content_type = JSON_TYPE
                 collector = self._dialect.collector(parsed, answered)
@@ -94,12 +94,6 @@ class GenerateResource(Generic[P]):
             record.end(500, fault=internal(stream.request))
             stream.cancel()
             raise
-
-    @staticmethod
-    def _waiting(req: falcon.asgi.Request, id_: str, asked: Chat | Complete) -> Waiting:
-        """What its client is told while it waits, in names that it may know."""
-        name = id_ if may_name(req, id_) else asked.model
-        return Waiting(name, discreet=is_restricted(req))
 
     def _meant(self, req: falcon.asgi.Request, asked: R) -> R:
         """The request with its model's id, and what the model's entry says where the client is silent."""
@@ -216,6 +210,11 @@ class Events:
     async def close(self) -> None:
         """Falcon is done with it, for whatever reason."""
         self._stream.cancel()
+
+
+def waiting_of(req: falcon.asgi.Request, id_: str, asked: str) -> Waiting:
+    """What a client is told while it waits for a model that it called `asked`, in names that it may know."""
+    return Waiting(id_ if may_name(req, id_) else asked, discreet=is_restricted(req))
 
 
 def as_events(resp: falcon.asgi.Response) -> None:

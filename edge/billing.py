@@ -6,6 +6,8 @@ did, and nothing that was computed for that one could be used again. No model ne
 
 from __future__ import annotations
 
+import re
+
 from msgspec import structs
 
 from cortex.protocol.request import Chat, Count, Part, Request, Text, Turn
@@ -13,6 +15,7 @@ from cortex.protocol.request import Chat, Count, Part, Request, Text, Turn
 MARK = "x-anthropic-billing-header:"
 LONGEST = 512
 """Characters; a longer line has swallowed some of the prompt and is left alone."""
+_SPACES = re.compile(r"\s*+")
 
 
 def without_billing(request: Request) -> Request:
@@ -39,22 +42,26 @@ def _chat(chat: Chat) -> Chat:
 
 def _begins(turn: Turn) -> bool:
     first = turn.parts[0] if turn.parts else None
-    return isinstance(first, Text) and _line(first.text) > 0
+    return isinstance(first, Text) and _behind(first.text, 0) > 0
 
 
 def _without(parts: tuple[Part, ...]) -> tuple[Part, ...]:
     """The parts after every such line at their front."""
-    while parts and isinstance(parts[0], Text) and (length := _line(parts[0].text)):
-        rest = parts[0].text[length:]
-        parts = (Text(text=rest), *parts[1:]) if rest.strip() else parts[1:]
-    return parts
+    for index, part in enumerate(parts):
+        at = 0
+        while isinstance(part, Text) and (end := _behind(part.text, at)) > at:
+            at = end
+        if not at:
+            return parts[index:]
+        if isinstance(part, Text) and (rest := part.text[at:]).strip():
+            return (Text(text=rest), *parts[index + 1 :])
+    return ()
 
 
-def _line(text: str) -> int:
-    """How many characters the line has with which this text begins, its end too; 0 if it is another line."""
-    start = len(text) - len(text.lstrip()) if text[:1].isspace() else 0
+def _behind(text: str, at: int) -> int:
+    """Where the line ends that begins here, its end too; `at` if it is another line."""
+    start = _SPACES.match(text, at).end()  # type: ignore[union-attr]  # no spaces are some too
     if text[start : start + len(MARK)].lower() != MARK:
-        return 0
-    end = text.find("\n", start)
-    length = len(text) if end < 0 else end + 1
-    return length if length - start <= LONGEST else 0
+        return at
+    end = text.find("\n", start) + 1 or len(text)
+    return end if end - start <= LONGEST else at

@@ -2,89 +2,118 @@
 
 Nothing is fetched: an image is in the request, as a data URL or in base64, or it is refused. Of its bytes only the head
 is read here, for its size in pixels. For a model that sees no images, one that a person has just sent is an error; of
-older ones, and of those in the results of tools, a word stands in their place, so that a conversation goes on.
+older ones, and of those in the results of tools, a word stands in their place, so that a conversation goes on. Of more
+images than are taken, the newest are.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-import io
 
-import PIL.Image
 from msgspec import structs
 
 from cortex.edge.dialects.decoding import invalid, unsupported
+from cortex.edge.image_heads import TYPES, size_of
 from cortex.protocol.faults import FaultError
 from cortex.protocol.request import Chat, Image, Part, Text, Turn
 
-FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG", "image/gif": "GIF", "image/webp": "WEBP"}
+ALIASES = {"image/jpg": "image/jpeg"}
 MAX_BYTES = 8 * 1024 * 1024
 MAX_PIXELS = 40_000_000
 MAX_IMAGES = 32
+LONGEST_HEAD = 256
+"""Characters of a data URL before its data."""
 OMITTED = Text(text="[image omitted]")
 FETCHED = "must be in the request itself: no address is fetched on a client's word; send its bytes"
+_SPACES = b" \t\r\n"
 
 
-def from_url(url: str, at: str, *, fresh: bool) -> Part:
-    """An image that is a data URL (RFC 2397). One that a person did not just send may turn out to be no image at all."""
-    head, comma, data = url.partition(",")
-    kind, _, encoding = head[5:].partition(";")
-    try:
-        if head[:5].lower() != "data:":
-            raise unsupported(at, FETCHED)
-        if not comma or encoding.strip().lower() != "base64":
-            raise invalid(at, "is no data URL in base64; write data:image/png;base64, and the bytes")
-        return from_base64(data, kind.strip().lower(), at, fresh=True)
-    except FaultError:
+class Images:
+    """Reads the images of one conversation, of which there are `count`, in their order.
+
+    One that is not `fresh`, that a person did not just send, may turn out to be no image at all, or one too many.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._unread = max(0, count - MAX_IMAGES)
+
+    def from_url(self, url: str, at: str, *, fresh: bool) -> Part:
+        """An image that is a data URL (RFC 2397)."""
+        if self._is_too_old(at, fresh=fresh):
+            return OMITTED
+        try:
+            return _of_url(url, at, fresh=fresh)
+        except FaultError:
+            if fresh:
+                raise
+            return OMITTED
+
+    def from_base64(self, data: str, mime: str, at: str, *, fresh: bool) -> Part:
+        """An image in base64 (RFC 4648)."""
+        if self._is_too_old(at, fresh=fresh):
+            return OMITTED
+        try:
+            return _checked(data, mime, at, fresh=fresh)
+        except FaultError:
+            if fresh:
+                raise
+            return OMITTED
+
+    def _is_too_old(self, at: str, *, fresh: bool) -> bool:
+        if not self._unread:
+            return False
         if fresh:
-            raise
-        return OMITTED
+            raise invalid(at, f"is one of {self._count} images; send at most {MAX_IMAGES}")
+        self._unread -= 1
+        return True
 
 
-def from_base64(data: str, mime: str, at: str, *, fresh: bool) -> Part:
-    """An image in base64 (RFC 4648). One that a person did not just send may turn out to be no image at all."""
-    try:
-        return _checked(data, mime, at)
-    except FaultError:
-        if fresh:
-            raise
-        return OMITTED
+def _of_url(url: str, at: str, *, fresh: bool) -> Image:
+    if url[:5].lower() != "data:":
+        raise unsupported(at, FETCHED)
+    comma = url.find(",", 0, LONGEST_HEAD)
+    kind, *parameters = url[5 : max(comma, 5)].lower().split(";")
+    if comma < 0 or not parameters or parameters[-1].strip() != "base64":
+        raise invalid(at, "is no data URL in base64; write data:image/png;base64, and the bytes")
+    return _checked(url[comma + 1 :], kind.strip(), at, fresh=fresh)
 
 
-def _checked(data: str, mime: str, at: str) -> Image:
-    if mime not in FORMATS:
-        raise unsupported(at, f"must be one of {', '.join(FORMATS)}")
-    if len(data) > MAX_BYTES * 4 // 3 + 4:
-        raise invalid(at, f"is larger than {MAX_BYTES // 2**20} MiB; send a smaller image")
-    try:
-        content = base64.b64decode(data, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise invalid(at, "is not valid base64; encode the image's bytes") from error
-    try:
-        with PIL.Image.open(io.BytesIO(content), formats=[FORMATS[mime]]) as image:
-            width, height = image.size
-    except Exception as error:  # what reads foreign bytes fails in many ways
-        raise invalid(at, f"is no image of type {mime}; send it with the type that it has") from error
+def _checked(data: str, mime: str, at: str, *, fresh: bool) -> Image:
+    mime = ALIASES.get(mime, mime)
+    if mime not in TYPES:
+        raise unsupported(at, f"must be one of {', '.join(TYPES)}")
+    content = _decoded(data, at)
+    size = size_of(content, mime)
+    if size is None:
+        raise invalid(at, f"is no image of type {mime}; send it with the type that it has")
+    width, height = size
     if width * height > MAX_PIXELS:
         raise invalid(at, f"has {width} x {height} pixels; send at most {MAX_PIXELS // 10**6} million")
-    return Image(attachment=0, mime=mime, data=content)
+    return Image(attachment=0, mime=mime, data=content, fresh=fresh)
+
+
+def _decoded(data: str, at: str) -> bytes:
+    """The bytes of base64, which may stand in lines."""
+    try:
+        letters = data.encode("ascii").translate(None, _SPACES)
+        if len(letters) > MAX_BYTES * 4 // 3 + 4:
+            raise invalid(at, f"is larger than {MAX_BYTES // 2**20} MiB; send a smaller image")
+        return base64.b64decode(letters, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise invalid(at, "is not valid base64; encode the image's bytes") from error
 
 
 def for_model(chat: Chat, *, sees: bool, refuses: bool = True) -> Chat:
     """The chat without images, for a model that sees none; as it is, for one that `sees`.
 
-    Raises `FaultError` if it `refuses` one that a person has just sent, and for too many.
+    Raises `FaultError` if it `refuses` one that a person has just sent.
     """
-    count = sum(isinstance(part, Image) for turn in chat.turns for part in turn.parts)
-    if not count:
+    found = [part for turn in chat.turns for part in turn.parts if isinstance(part, Image)]
+    if sees or not found:
         return chat
-    if count > MAX_IMAGES and sees:
-        raise invalid("messages", f"holds {count} images; send at most {MAX_IMAGES}")
-    if sees:
-        return chat
-    users = [index for index, turn in enumerate(chat.turns) if turn.role == "user"]
-    if refuses and users and any(isinstance(part, Image) for part in chat.turns[users[-1]].parts):
+    if refuses and any(image.fresh for image in found):
         raise unsupported(
             "messages", f"holds an image, and {chat.model} sees none; send text, or ask another model"
         )

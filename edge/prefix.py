@@ -23,7 +23,9 @@ FIRST = 8
 LAST = 56
 """A longer conversation keeps its first and last blocks: the head that many share, and the turns that come next."""
 SEARCHED = 16 * 1024
-"""How many bytes of a system turn are searched for lines that change."""
+"""How many bytes of a system text are searched for lines that change."""
+SEARCHED_AT_ALL = 4 * SEARCHED
+"""And how many of all of them: a search may cost a thousand times what a hash does."""
 LONGEST_LINE = 200
 """A longer line says more than what time it is."""
 
@@ -56,8 +58,12 @@ def _pieces(chat: Chat) -> Iterator[bytes]:
     turns = chat.turns
     head = [part for tool in chat.tools for part in ("tool", tool.name, tool.description, tool.schema)]
     system = 0
+    left = SEARCHED_AT_ALL
     while system < len(turns) and turns[system].role == "system":
-        head += ("system", *(without_volatile(text) for text in _texts(turns[system])))
+        head.append("system")
+        for text in _texts(turns[system]):
+            head.append(without_volatile(text, min(left, SEARCHED)))
+            left -= min(left, len(text))
         system += 1
     if head:
         yield _framed(*head)
@@ -84,9 +90,14 @@ def _framed(*parts: str | bytes) -> bytes:
     return b"".join(out)
 
 
-def without_volatile(text: bytes) -> bytes:
-    """A system text without the lines that differ from one request to the next: billing headers, dates, times."""
-    whole_lines = len(text) if len(text) <= SEARCHED else text.rfind(b"\n", 0, SEARCHED) + 1
+def without_volatile(text: bytes, searched: int = SEARCHED) -> bytes:
+    """A system text without the lines that differ from one request to the next: billing headers, dates, times.
+
+    They are looked for in so many bytes at its front.
+    """
+    whole_lines = len(text) if len(text) <= searched else text.rfind(b"\n", 0, searched) + 1
+    if not whole_lines:
+        return text
     head = text[:whole_lines].lower()
     dropped: dict[int, int] = {}
     for word in _WORDS:  # a search for words is quick, and few lines have one
@@ -97,9 +108,12 @@ def without_volatile(text: bytes) -> bytes:
             if start not in dropped and _is_volatile(head[start:end]):
                 dropped[start] = end
             at = head.find(word, end)
-    for start in sorted(dropped, reverse=True):
-        text = text[:start] + text[dropped[start] + 1 :]
-    return text
+    kept: list[bytes] = []
+    at = 0
+    for start in sorted(dropped):
+        kept.append(text[at:start])
+        at = dropped[start] + 1
+    return b"".join((*kept, text[at:]))
 
 
 def _is_volatile(line: bytes) -> bool:

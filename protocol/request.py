@@ -46,11 +46,15 @@ class Text(Struct, frozen=True, kw_only=True, tag="text"):
 
 
 class Image(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="image"):
-    """An image in attachment frame `attachment` of the message; `data` holds it until it has become one."""
+    """An image in attachment frame `attachment` of the message.
+
+    Until it has become one, `data` holds it, and `fresh` tells that a person has just sent it.
+    """
 
     attachment: int
     mime: str
     data: bytes = b""
+    fresh: bool = False
 
 
 Part = Text | Image

@@ -17,21 +17,22 @@ from cortex.edge.dialects.decoding import ABSENT, invalid, unsupported
 from cortex.edge.dialects.dialect import Answered, Asked
 from cortex.edge.dialects.fields import (
     MAX_OUTPUT,
-    MAX_TOOLS,
     SEED_MASK,
     THINKING_OFF,
     check_name,
-    check_tool_name,
     json_object,
     stops,
     thinking_options,
     whole,
     within,
 )
+from cortex.edge.dialects.offering import Offering
 from cortex.protocol.request import Chat, ResponseFormat, Sampling, ToolChoice, ToolSpec, Turn
 
 OWN = (None, "custom")
 """Types of tools that their client runs and describes itself."""
+MAX_STOPS = 1024
+"""Stop sequences; a model bounds their characters as well."""
 THINKING = ("adaptive", "enabled", "disabled", "between_tools")
 
 
@@ -80,21 +81,15 @@ def _chat(body: Body, seed: int) -> Chat:
 
 def _tools(tools: list[Tool]) -> tuple[ToolSpec, ...]:
     """The client's own tools. Those that Anthropic knows by their type come without a schema, and are left out."""
-    if len(tools) > MAX_TOOLS:
-        raise invalid("tools", f"holds {len(tools)} tools; send at most {MAX_TOOLS}")
-    specs: dict[str, ToolSpec] = {}
+    offering = Offering(len(tools))
     for index, tool in enumerate(tools):
         if tool.type not in OWN:
             continue
         at = f"tools[{index}]"
         if tool.name is None:
             raise invalid(f"{at}.name", "is required")
-        check_tool_name(tool.name, f"{at}.name")
-        if tool.name in specs:
-            raise invalid(f"{at}.name", "names a tool that was offered before; give each a name of its own")
-        schema = json_object(tool.input_schema, f"{at}.input_schema")
-        specs[tool.name] = ToolSpec(name=tool.name, description=tool.description or "", schema=schema)
-    return tuple(specs.values())
+        offering.add(tool.name, tool.description, tool.input_schema, f"{at}.name", f"{at}.input_schema")
+    return offering.tools
 
 
 def _tool_choice(body: Body, tools: tuple[ToolSpec, ...]) -> ToolChoice:
@@ -143,7 +138,7 @@ def _sampling(body: Body, seed: int) -> Sampling:
         top_p=1e-6 if top_p == 0 else top_p,  # it leaves the likeliest token alone
         top_k=None if top_k is None else min(top_k, MAX_OUTPUT),
         seed=seed & SEED_MASK,
-        stop=stops(body.stop_sequences, "stop_sequences"),
+        stop=stops(body.stop_sequences, "stop_sequences", MAX_STOPS),
         max_tokens=None if limit is None else min(limit, MAX_OUTPUT),
     )
 

@@ -7,12 +7,10 @@ and a conversation that holds one goes on.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import msgspec
 from msgspec import Raw, Struct
 
-from cortex.edge.dialects.decoding import decode, require_shallow
+from cortex.edge.dialects.decoding import decode
 
 
 class Source(Struct, frozen=True):
@@ -98,9 +96,7 @@ _decoder = msgspec.json.Decoder(Body)
 
 def read(data: bytes) -> Body:
     """Decode a body. Whatever is wrong with it is one `FaultError` that names the field where it can."""
-    body = decode(data, _decoder)
-    require_shallow(data, _raw_fields(body))
-    return body
+    return decode(data, _decoder)
 
 
 def format_of(body: Body) -> tuple[OutputFormat | None, str]:
@@ -108,16 +104,3 @@ def format_of(body: Body) -> tuple[OutputFormat | None, str]:
     if body.output_config is not None and body.output_config.format is not None:
         return body.output_config.format, "output_config.format"
     return body.output_format, "output_format"
-
-
-def _raw_fields(body: Body) -> Iterator[tuple[str, bytes]]:
-    """What is passed on unread, with its place in the body."""
-    wanted, at = format_of(body)
-    if wanted is not None:
-        yield f"{at}.schema", bytes(wanted.schema)
-    for index, tool in enumerate(body.tools or ()):
-        yield f"tools[{index}].input_schema", bytes(tool.input_schema)
-    for index, message in enumerate(body.messages):
-        if not isinstance(message.content, str):
-            for place, block in enumerate(message.content):
-                yield f"messages[{index}].content[{place}].input", bytes(block.input)

@@ -6,20 +6,17 @@ It knows no dialect: what a field means, and which values make sense, is theirs.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import TypeVar
 
 import msgspec
 from msgspec import Raw, Struct
 
-from cortex.edge.dialects import json_limits
 from cortex.protocol.faults import Code, FaultError, fault
 
 ABSENT = (b"", b"null")
 """What a `Raw` field holds when the client sent nothing for it."""
 
-ENVELOPE_DEPTH = 4
-"""The outermost object, `tools`, the tool and its `function` lie around a schema."""
+TOO_DEEP = "is nested deeper than can be read; send less depth"
 
 B = TypeVar("B", bound=Struct)
 _SURROGATE = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])")
@@ -41,9 +38,6 @@ _WORDS = {
     "null": "null",
 }
 """JSON's words for the decoder's."""
-_fields_decoder = msgspec.json.Decoder(dict[str, Raw])
-LONGEST_NAME = 64
-"""Characters of a field's name that an error repeats."""
 
 
 def invalid(param: str | None, predicate: str) -> FaultError:
@@ -66,9 +60,7 @@ def decode(data: bytes, decoder: msgspec.json.Decoder[B]) -> B:
     except msgspec.ValidationError as error:
         raise _named(str(error)) from error
     except RecursionError as error:
-        raise invalid(
-            None, f"is nested deeper than {json_limits.MAX_DEPTH} levels; send less depth"
-        ) from error
+        raise invalid(None, TOO_DEEP) from error
     except UnicodeDecodeError as error:
         raise invalid(None, f"is not valid UTF-8 at byte {error.start}; encode it as UTF-8") from error
     except msgspec.DecodeError as error:
@@ -88,6 +80,8 @@ def decode_at(raw: Raw, decoder: msgspec.json.Decoder[B], at: str) -> B:
         return decoder.decode(raw)
     except msgspec.ValidationError as error:
         raise _named(str(error), at) from error
+    except RecursionError as error:
+        raise invalid(at, TOO_DEEP) from error
 
 
 def _named(complaint: str, at: str = "") -> FaultError:
@@ -114,23 +108,3 @@ def _predicate(message: str) -> str:
     if found == "a number":  # an integer is one too
         found = "a number with a fraction"
     return f"must be {' or '.join(_WORDS.get(word, word) for word in wanted)}, not {found}"
-
-
-def require_shallow(data: bytes, raw_fields: Iterable[tuple[str, bytes]]) -> None:
-    """Refuse a body that is too deep or holds a number that is too wide, in what is passed on unread or elsewhere.
-
-    `raw_fields` are the former, each with its place in the body.
-    """
-    if (reason := json_limits.problem(data, json_limits.MAX_DEPTH + ENVELOPE_DEPTH)) is not None:
-        for param, raw in raw_fields:
-            if json_limits.problem(raw):
-                raise invalid(param, reason)
-        raise invalid(_culprit(data), reason)
-
-
-def _culprit(data: bytes) -> str | None:
-    """The field of the body that is too deep or holds a number that is too wide, read by anybody or not."""
-    for name, raw in _fields_decoder.decode(data).items():
-        if json_limits.problem(raw, json_limits.MAX_DEPTH + ENVELOPE_DEPTH):
-            return name[:LONGEST_NAME]
-    return None

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 from msgspec import Raw
 
 from cortex.edge.dialects import json_limits
 from cortex.edge.dialects.decoding import ABSENT, invalid
+from cortex.protocol.codec import MAX_ITEMS, REQUEST_LIMIT
+from cortex.protocol.faults import Code, FaultError, fault
 
 MAX_MESSAGES = 4096
 MAX_TOOLS = 512
@@ -14,6 +18,9 @@ MAX_STOPS = 16
 MAX_BIASES = 1024
 MAX_LIKELIEST = 20
 MAX_NAME = 128
+MAX_TOKEN = 2**31 - 1
+MAX_IDS = MAX_ITEMS
+"""Token ids in one body."""
 MAX_OUTPUT = 2**31 - 1
 SEED_MASK = 2**63 - 1
 THINKING_OFF = frozenset({"none", "minimal"})
@@ -42,9 +49,42 @@ def json_object(raw: Raw, at: str) -> bytes:
         return b"{}"
     if not data.lstrip().startswith(b"{"):
         raise invalid(at, "must be an object")
+    if len(data) > REQUEST_LIMIT:
+        raise too_large(at)
     if len(data) > json_limits.MAX_DEPTH and (reason := json_limits.problem(data)):
         raise invalid(at, reason)
     return data
+
+
+def too_large(at: str) -> FaultError:
+    """The exception for a field that is larger than a whole request may be as it travels."""
+    return fault(
+        Code.REQUEST_TOO_LARGE, f"{at} is larger than {REQUEST_LIMIT // 2**20} MiB; send less.", param=at
+    )
+
+
+def token_ids(given: Sequence[object], at: str) -> tuple[int, ...]:
+    """A prompt that is token ids. Millions are checked in a few passes, none of which is ours."""
+    if len(given) > MAX_IDS:
+        raise invalid(at, f"holds {len(given)} token ids; send at most {MAX_IDS}")
+    ids = tuple(one for one in given if isinstance(one, int))
+    if len(ids) != len(given) or (ids and not 0 <= min(ids) <= max(ids) <= MAX_TOKEN):
+        raise invalid(at, "holds a number that is no token id; they begin at 0")
+    return ids
+
+
+def same_kind(given: Sequence[object], at: str, most: int, what: str) -> type:
+    """The type of all of them: never a mixture of texts, token ids and lists. `most` is how many texts or lists there may be."""
+    kind = type(given[0])
+    limit = MAX_IDS if kind is int else most
+    if len(given) > limit:
+        raise invalid(at, f"holds {len(given)} {'token ids' if kind is int else what}; send at most {limit}")
+    for index, one in enumerate(given):
+        if type(one) is not kind:
+            raise invalid(f"{at}[{index}]", "must be of the same kind as the first one")
+    if kind is list and sum(len(one) for one in given if isinstance(one, list)) > MAX_IDS:
+        raise invalid(at, f"holds more than {MAX_IDS} token ids; send fewer")
+    return kind
 
 
 def within(
@@ -65,13 +105,13 @@ def whole(value: int | None, param: str, low: int, high: int = SEED_MASK) -> int
     return value
 
 
-def stops(given: str | list[str] | None, param: str) -> tuple[str, ...]:
+def stops(given: str | list[str] | None, param: str, most: int = MAX_STOPS) -> tuple[str, ...]:
     """Strings that end the answer; none of them may be empty."""
     if given is None:
         return ()
     found = (given,) if isinstance(given, str) else tuple(given)
-    if len(found) > MAX_STOPS:
-        raise invalid(param, f"holds {len(found)} strings; send at most {MAX_STOPS}")
+    if len(found) > most:
+        raise invalid(param, f"holds {len(found)} strings; send at most {most}")
     if not all(found):
         raise invalid(param, "must not hold an empty string")
     return found

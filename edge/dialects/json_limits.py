@@ -1,7 +1,7 @@
-"""How deep and how wide is this JSON? One pass over tokens, without recursion and without building anything.
+"""How deep and how wide is this JSON? One pass over its bytes, in C, without recursion of ours and without building anything.
 
-Some decoders recurse and some overflow; what a client invents freely (tool schemas, template options) is decoded
-again by a neuron. So the edge measures it first. It does not judge whether the text is JSON.
+Some decoders recurse and some overflow; what a client invents freely and a neuron decodes again (tool schemas, template
+options) is measured here first. It takes the text for JSON: somebody has decoded it, if only to set it aside.
 """
 
 from __future__ import annotations
@@ -11,43 +11,44 @@ import re
 MAX_DEPTH = 32
 MAX_DIGITS = 19
 
-# Possessive, and a string without an end is a token too: the scan is linear on every input.
-_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[\]{}]|[-+.eE0-9]++', re.DOTALL)
-_EXPONENT_DIGITS = 3
-# Without a long run of digits, whether in a number or in a string, no number can be too wide.
-_WIDE = re.compile(rb"[0-9]{20}|[eE][-+]?[0-9]{3}")
+# Everything is possessive and every choice is made by the first byte: a match is linear on every input.
+_STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+_NUMBER = (
+    rb"(?:[0-9]++\.[0-9]++|[0-9]{1,%d}+(?![0-9]))(?:[eE][-+]?+[0-9]{1,2}+(?![0-9]))?+(?![eE0-9])" % MAX_DIGITS
+)
+_NARROW = re.compile(rb'(?:[^"0-9]++|%b|%b)*+' % (_STRING, _NUMBER), re.DOTALL)
+_EXPONENT = re.compile(rb"[0-9.]*+[eE]")
+
+_DIGITS = bytes.maketrans(b"123456789E+", b"000000000e-")
+_WIDE = (b"0" * (MAX_DIGITS + 1), b"e000", b"e-000")
+"""What a number too wide looks like when all digits are alike. Strings may look so too."""
 
 
-def problem(data: bytes | memoryview, max_depth: int = MAX_DEPTH) -> str | None:
+def _nested(depth: int) -> bytes:
+    """The pattern of values that lie within at most so many brackets. It is as long as they are many."""
+    pattern = rb'(?:[^"\[\]{}]++|%b)*+' % _STRING
+    for _ in range(depth):
+        pattern = rb'(?:[^"\[\]{}]++|%b|[\[{]%b[\]}])*+' % (_STRING, pattern)
+    return pattern
+
+
+_SHALLOW = re.compile(_nested(MAX_DEPTH), re.DOTALL)
+
+
+def problem(data: bytes) -> str | None:
     """What is wrong with `data`, as the predicate of a sentence; None if nothing is."""
-    whole = bytes(data)
-    if whole.count(b"{") + whole.count(b"[") <= max_depth and _WIDE.search(whole) is None:
-        return None  # most bodies: too few brackets to be deep
-    return _scan(whole, max_depth)
-
-
-def _scan(data: bytes, max_depth: int) -> str | None:
-    depth = 0
-    for match in _TOKEN.finditer(data):
-        token = match[0]
-        first = token[0]
-        if first == 0x22:  # a string
-            continue
-        if first in b"[{":
-            depth += 1
-            if depth > max_depth:
-                return f"is nested deeper than {MAX_DEPTH} levels; send less depth"
-        elif first in b"]}":
-            depth -= 1
-        elif len(token) > _EXPONENT_DIGITS and (reason := _number_problem(token)):
-            return reason
+    if data.count(b"{") + data.count(b"[") > MAX_DEPTH and _SHALLOW.fullmatch(data) is None:
+        return f"is nested deeper than {MAX_DEPTH} levels; send less depth"
+    alike = data.translate(_DIGITS)
+    if any(sign in alike for sign in _WIDE):
+        narrow = _NARROW.match(data)
+        end = narrow.end() if narrow is not None else 0
+        if end < len(data):
+            return _too_wide(data, end)
     return None
 
 
-def _number_problem(token: bytes) -> str | None:
-    mantissa, _, exponent = token.lower().partition(b"e")
-    if len(exponent.lstrip(b"+-")) >= _EXPONENT_DIGITS:
+def _too_wide(data: bytes, at: int) -> str:
+    if _EXPONENT.match(data, at):
         return "holds a number whose exponent is too large; send a smaller one"
-    if b"." not in mantissa and len(mantissa.lstrip(b"+-")) > MAX_DIGITS:
-        return f"holds an integer of more than {MAX_DIGITS} digits; send a smaller one"
-    return None
+    return f"holds an integer of more than {MAX_DIGITS} digits; send a smaller one"

@@ -7,24 +7,24 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from cortex.edge import images
+from cortex.edge.dialects.conversation import check_parts, just_sent
 from cortex.edge.dialects.decoding import ABSENT, invalid, unsupported
 from cortex.edge.dialects.fields import (
     MAX_LIKELIEST,
     MAX_MESSAGES,
-    MAX_TOOLS,
     THINKING_OFF,
     check_name,
-    check_tool_name,
     json_object,
     thinking_options,
     whole,
 )
-from cortex.edge.dialects.openai_chat_body import Body, Message, Tool, ToolReference
+from cortex.edge.dialects.offering import Offering, check_number
+from cortex.edge.dialects.openai_chat_body import Body, ImageUrl, Message, Tool, ToolReference
 from cortex.edge.dialects.openai_chat_body import Part as BodyPart
 from cortex.edge.dialects.openai_chat_body import ToolChoice as BodyToolChoice
 from cortex.edge.dialects.openai_chat_body import read as read_body
 from cortex.edge.dialects.openai_sampling import sampling_of
+from cortex.edge.images import Images
 from cortex.protocol.request import (
     Chat,
     Part,
@@ -48,6 +48,7 @@ ROLES: dict[str, Role] = {
     "tool": "tool",
     "function": "tool",
 }
+MEDIA = {"input_audio": "audio", "file": "file", "video_url": "video"}
 
 
 class ParsedChat(NamedTuple):
@@ -93,14 +94,23 @@ def _turns(messages: list[Message]) -> tuple[Turn, ...]:
         raise invalid("messages", "must hold at least one message")
     if len(messages) > MAX_MESSAGES:
         raise invalid("messages", f"holds {len(messages)} messages; send at most {MAX_MESSAGES}")
-    users = [index for index, message in enumerate(messages) if message.role == "user"]
-    last = users[-1] if users else -1
+    seen = _images(messages)
+    fresh = just_sent([ROLES.get(message.role, "") for message in messages])
     return tuple(
-        _turn(message, f"messages[{index}]", fresh=index == last) for index, message in enumerate(messages)
+        _turn(message, f"messages[{index}]", seen, fresh=index == fresh)
+        for index, message in enumerate(messages)
     )
 
 
-def _turn(message: Message, at: str, *, fresh: bool) -> Turn:
+def _images(messages: list[Message]) -> Images:
+    """The reader of all images in these messages, which must not hold too much of anything."""
+    contents = [message.content for message in messages if isinstance(message.content, list)]
+    calls = sum(len(message.tool_calls) for message in messages if message.tool_calls)
+    check_parts(sum(map(len, contents)) + calls, "messages")
+    return Images(sum(part.type == "image_url" for content in contents for part in content))
+
+
+def _turn(message: Message, at: str, seen: Images, *, fresh: bool) -> Turn:
     """`fresh`: a person has just written it."""
     role = ROLES.get(message.role)
     if role is None:
@@ -116,7 +126,7 @@ def _turn(message: Message, at: str, *, fresh: bool) -> Turn:
         reasoning = message.reasoning_content or message.reasoning or ""
     return Turn(
         role=role,
-        parts=_parts(message.content, f"{at}.content", fresh=fresh),
+        parts=_parts(message.content, f"{at}.content", seen, fresh=fresh),
         reasoning=reasoning,
         tool_calls=calls,
         tool_call_id=message.tool_call_id or "",
@@ -124,27 +134,30 @@ def _turn(message: Message, at: str, *, fresh: bool) -> Turn:
     )
 
 
-def _parts(content: str | list[BodyPart] | None, at: str, *, fresh: bool) -> tuple[Part, ...]:
+def _parts(content: str | list[BodyPart] | None, at: str, seen: Images, *, fresh: bool) -> tuple[Part, ...]:
+    """What can be read of it. In what a person has just sent, what cannot is refused; elsewhere a word stands for it."""
     if content is None:
         return ()
     if isinstance(content, str):
         return (Text(text=content),) if content else ()
-    return tuple(_part(part, f"{at}[{index}]", fresh=fresh) for index, part in enumerate(content))
+    return tuple(_part(part, f"{at}[{index}]", seen, fresh=fresh) for index, part in enumerate(content))
 
 
-def _part(part: BodyPart, at: str, *, fresh: bool) -> Part:
+def _part(part: BodyPart, at: str, seen: Images, *, fresh: bool) -> Part:
     if part.type == "text":
-        if part.text is None:
+        if part.text is None and fresh:
             raise invalid(f"{at}.text", "is required in a part of type text")
-        return Text(text=part.text)
+        return Text(text=part.text or "")
     if part.type == "refusal":
         return Text(text=part.refusal or "")
     if part.type == "image_url":
-        if part.image_url is None:
+        if part.image_url is None and fresh:
             raise invalid(f"{at}.image_url", "is required in a part of type image_url")
-        url = part.image_url if isinstance(part.image_url, str) else part.image_url.url
-        return images.from_url(url, f"{at}.image_url", fresh=fresh)
-    raise unsupported(f"{at}.type", f"must be text, not {part.type[:40]}")
+        url = part.image_url.url if isinstance(part.image_url, ImageUrl) else part.image_url
+        return seen.from_url(url or "", f"{at}.image_url", fresh=fresh)
+    if fresh:
+        raise unsupported(f"{at}.type", f"must be text, not {part.type[:40]}")
+    return Text(text=f"[{MEDIA.get(part.type, 'part')} omitted]")
 
 
 def _history_calls(message: Message, at: str) -> tuple[ToolCall, ...]:
@@ -166,26 +179,18 @@ def _history_calls(message: Message, at: str) -> tuple[ToolCall, ...]:
 
 
 def _tools(tools: list[Tool]) -> tuple[ToolSpec, ...]:
-    if len(tools) > MAX_TOOLS:
-        raise invalid("tools", f"holds {len(tools)} tools; send at most {MAX_TOOLS}")
-    specs: list[ToolSpec] = []
-    names: set[str] = set()
+    offering = Offering(len(tools))
     for index, tool in enumerate(tools):
         at = f"tools[{index}]"
         if tool.type not in (None, "function"):
             raise unsupported(f"{at}.type", "must be function")
         if tool.function is None:
             raise invalid(f"{at}.function", "is required")
-        name = tool.function.name
-        check_tool_name(name, f"{at}.function.name")
-        if name in names:
-            raise invalid(
-                f"{at}.function.name", "names a tool that was offered before; give each a name of its own"
-            )
-        names.add(name)
-        schema = json_object(tool.function.parameters, f"{at}.function.parameters")
-        specs.append(ToolSpec(name=name, description=tool.function.description or "", schema=schema))
-    return tuple(specs)
+        function, here = tool.function, f"{at}.function"
+        offering.add(
+            function.name, function.description, function.parameters, f"{here}.name", f"{here}.parameters"
+        )
+    return offering.tools
 
 
 def _tool_choice(body: Body, tools: tuple[ToolSpec, ...]) -> tuple[ToolChoice, tuple[ToolSpec, ...]]:
@@ -209,6 +214,7 @@ def _structured_choice(
     choice: BodyToolChoice, tools: tuple[ToolSpec, ...], parallel: bool
 ) -> tuple[ToolChoice, tuple[ToolSpec, ...]]:
     if choice.allowed_tools is not None:
+        check_number(len(choice.allowed_tools.tools), "tool_choice.allowed_tools.tools")
         wanted = {
             _offered(tool, tools, "tool_choice.allowed_tools.tools") for tool in choice.allowed_tools.tools
         }

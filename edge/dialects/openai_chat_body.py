@@ -5,12 +5,10 @@ Only shapes are checked here. What a field means, and which values make sense, i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import msgspec
 from msgspec import Raw, Struct
 
-from cortex.edge.dialects.decoding import decode, require_shallow
+from cortex.edge.dialects.decoding import decode
 from cortex.edge.dialects.openai_sampling import SamplingFields
 
 
@@ -115,16 +113,4 @@ _decoder = msgspec.json.Decoder(Body)
 
 def read(data: bytes) -> Body:
     """Decode a body. Whatever is wrong with it is one `FaultError` that names the field where it can."""
-    body = decode(data, _decoder)
-    require_shallow(data, _raw_fields(body))
-    return body
-
-
-def _raw_fields(body: Body) -> Iterator[tuple[str, bytes]]:
-    """What is passed on unread, with its place in the body."""
-    yield "chat_template_kwargs", bytes(body.chat_template_kwargs)
-    if body.response_format is not None and body.response_format.json_schema is not None:
-        yield "response_format.json_schema.schema", bytes(body.response_format.json_schema.schema)
-    for index, tool in enumerate(body.tools or ()):
-        if tool.function is not None:
-            yield f"tools[{index}].function.parameters", bytes(tool.function.parameters)
+    return decode(data, _decoder)

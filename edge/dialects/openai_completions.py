@@ -10,8 +10,8 @@ from typing import NamedTuple
 import msgspec
 from msgspec import Struct
 
-from cortex.edge.dialects.decoding import decode, invalid, require_shallow, unsupported
-from cortex.edge.dialects.fields import MAX_LIKELIEST, SEED_MASK, check_name, whole
+from cortex.edge.dialects.decoding import decode, invalid, unsupported
+from cortex.edge.dialects.fields import MAX_LIKELIEST, SEED_MASK, check_name, same_kind, token_ids, whole
 from cortex.edge.dialects.openai_sampling import SamplingFields, sampling_of
 from cortex.protocol.faults import Code, fault
 from cortex.protocol.request import Complete, Sampling
@@ -20,7 +20,6 @@ MAX_PROMPTS = 128
 MAX_CHOICES = 16
 MAX_TOKENS = 16
 """What a client gets that asks for no number of tokens; chat gives more."""
-MAX_TOKEN = 2**31 - 1
 MAX_RATINGS = 2**23
 """Log probabilities of prompts in one whole answer: some 300 MB."""
 BYTES_PER_TOKEN = 4
@@ -64,7 +63,6 @@ _decoder = msgspec.json.Decoder(Body)
 def parse(data: bytes, *, seed: int = 0) -> ParsedCompletion:
     """Read a body. `seed` is used where the client gives none: it is drawn outside, for this is pure."""
     body = decode(data, _decoder)
-    require_shallow(data, ())
     check_name(body.model, "model")
     if body.suffix:
         raise unsupported(
@@ -115,25 +113,14 @@ def _prompts(given: str | list[str | int | list[int]] | None) -> list[Prompt]:
         return [given]
     if not given:
         raise invalid("prompt", "is empty; send some text")
-    kind = type(given[0])
-    for index, one in enumerate(given):
-        if type(one) is not kind:
-            raise invalid(f"prompt[{index}]", "must be of the same kind as the first one")
-    if kind is int:
-        return [_ids(given, "prompt")]
-    if len(given) > MAX_PROMPTS:
-        raise invalid("prompt", f"holds {len(given)} prompts; send at most {MAX_PROMPTS}")
+    if same_kind(given, "prompt", MAX_PROMPTS, "prompts") is int:
+        return [token_ids(given, "prompt")]
     return [
-        one if isinstance(one, str) else _ids(one if isinstance(one, list) else [one], f"prompt[{index}]")
+        one
+        if isinstance(one, str)
+        else token_ids(one if isinstance(one, list) else [one], f"prompt[{index}]")
         for index, one in enumerate(given)
     ]
-
-
-def _ids(given: list[int] | list[str | int | list[int]], at: str) -> tuple[int, ...]:
-    ids = tuple(one for one in given if isinstance(one, int) and 0 <= one <= MAX_TOKEN)
-    if len(ids) != len(given):
-        raise invalid(at, "holds a number that is no token id; they begin at 0")
-    return ids
 
 
 def _sampling(body: Body, seed: int) -> Sampling:

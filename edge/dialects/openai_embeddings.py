@@ -11,12 +11,11 @@ import msgspec
 from msgspec import Struct
 
 from cortex.edge.dialects.decoding import decode, invalid
-from cortex.edge.dialects.fields import check_name
+from cortex.edge.dialects.fields import MAX_TOKEN, check_name, same_kind, token_ids
 from cortex.protocol.request import Embed
 from cortex.protocol.values import Usage
 
 MAX_INPUTS = 2048
-MAX_TOKEN = 2**31 - 1
 PIECE = 64
 """Vectors that are encoded at a time."""
 
@@ -61,28 +60,15 @@ def _inputs(given: str | list[One]) -> tuple[str | tuple[int, ...], ...]:
         given = [given]
     if not given:
         raise invalid("input", "is empty; send some text")
-    kind = type(given[0])
-    for index, one in enumerate(given):
-        if type(one) is not kind:
-            raise invalid(f"input[{index}]", "must be of the same kind as the first one")
-    if kind is int:
-        return (_ids(given, "input"),)
-    if len(given) > MAX_INPUTS:
-        raise invalid("input", f"holds {len(given)} texts; send at most {MAX_INPUTS}")
+    if same_kind(given, "input", MAX_INPUTS, "texts") is int:
+        return (token_ids(given, "input"),)
     inputs: list[str | tuple[int, ...]] = []
     for index, one in enumerate(given):
         at = f"input[{index}]"
         if not one:
             raise invalid(at, "is empty; send some text")
-        inputs.append(_ids(one, at) if isinstance(one, list) else str(one))
+        inputs.append(token_ids(one, at) if isinstance(one, list) else str(one))
     return tuple(inputs)
-
-
-def _ids(given: list[int] | list[One], at: str) -> tuple[int, ...]:
-    ids = tuple(one for one in given if isinstance(one, int) and 0 <= one <= MAX_TOKEN)
-    if len(ids) != len(given):
-        raise invalid(at, "holds a number that is no token id; they begin at 0")
-    return ids
 
 
 def reply(parsed: ParsedEmbed, vectors: bytes, usage: Usage) -> Iterator[bytes]:

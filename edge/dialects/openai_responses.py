@@ -15,16 +15,15 @@ from cortex.edge.dialects.decoding import ABSENT, decode_at, invalid, unsupporte
 from cortex.edge.dialects.fields import (
     MAX_LIKELIEST,
     MAX_OUTPUT,
-    MAX_TOOLS,
     SEED_MASK,
     THINKING_OFF,
     check_name,
-    check_tool_name,
     json_object,
     thinking_options,
     whole,
     within,
 )
+from cortex.edge.dialects.offering import Offering, check_number
 from cortex.edge.dialects.openai_responses_body import Body, Function, Kind, Reference, read
 from cortex.edge.dialects.openai_responses_body import ToolChoice as BodyToolChoice
 from cortex.edge.dialects.openai_responses_items import turns_of
@@ -128,20 +127,14 @@ def _settings(data: bytes) -> bytes:
 
 def _tools(tools: list[Raw]) -> tuple[ToolSpec, ...]:
     """The functions among them. Tools that run elsewhere are not offered to the model: nobody here could run them."""
-    if len(tools) > MAX_TOOLS:
-        raise invalid("tools", f"holds {len(tools)} tools; send at most {MAX_TOOLS}")
-    specs: dict[str, ToolSpec] = {}
+    offering = Offering(len(tools))
     for index, raw in enumerate(tools):
         at = f"tools[{index}]"
         if decode_at(raw, _kinds, at).type not in (None, "function"):
             continue
         tool = decode_at(raw, _functions, at)
-        check_tool_name(tool.name, f"{at}.name")
-        if tool.name in specs:
-            raise invalid(f"{at}.name", "names a tool that was offered before; give each a name of its own")
-        schema = json_object(tool.parameters, f"{at}.parameters")
-        specs[tool.name] = ToolSpec(name=tool.name, description=tool.description or "", schema=schema)
-    return tuple(specs.values())
+        offering.add(tool.name, tool.description, tool.parameters, f"{at}.name", f"{at}.parameters")
+    return offering.tools
 
 
 def _tool_choice(body: Body, tools: tuple[ToolSpec, ...]) -> tuple[ToolChoice, tuple[ToolSpec, ...]]:
@@ -173,6 +166,7 @@ def _structured_choice(
     if choice.type == "allowed_tools":
         if choice.mode not in (None, "auto", "required"):
             raise invalid("tool_choice.mode", "must be auto or required")
+        check_number(len(choice.tools or ()), "tool_choice.tools")
         allowed = [one for one in choice.tools or () if one.type in (None, "function")]
         wanted = {_offered(one, tools, "tool_choice.tools") for one in allowed}
         kept = tuple(tool for tool in tools if tool.name in wanted)

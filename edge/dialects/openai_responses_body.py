@@ -6,12 +6,10 @@ that a kind that nobody here knows cannot spoil a body. What a field means is `o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import msgspec
 from msgspec import Raw, Struct
 
-from cortex.edge.dialects.decoding import decode, require_shallow
+from cortex.edge.dialects.decoding import decode
 
 
 class Reasoning(Struct, frozen=True):
@@ -122,9 +120,7 @@ _reference_decoder = msgspec.json.Decoder(_Reference)
 
 def read(data: bytes) -> Body:
     """Decode a body. Whatever is wrong with it is one `FaultError` that names the field where it can."""
-    body = decode(data, _decoder)
-    require_shallow(data, _raw_fields(body))
-    return body
+    return decode(data, _decoder)
 
 
 def refers_to(data: bytes) -> str:
@@ -135,11 +131,3 @@ def refers_to(data: bytes) -> str:
         return _reference_decoder.decode(data).previous_response_id or ""
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return ""
-
-
-def _raw_fields(body: Body) -> Iterator[tuple[str, bytes]]:
-    """What is passed on unread, with its place in the body."""
-    for index, tool in enumerate(body.tools or ()):
-        yield f"tools[{index}]", bytes(tool)
-    if body.text is not None and body.text.format is not None:
-        yield "text.format.schema", bytes(body.text.format.schema)

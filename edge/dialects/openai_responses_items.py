@@ -11,10 +11,11 @@ from collections.abc import Iterable, Sequence
 import msgspec
 from msgspec import Raw
 
-from cortex.edge import images
+from cortex.edge.dialects.conversation import check_parts, just_sent
 from cortex.edge.dialects.decoding import decode_at, invalid, unsupported
 from cortex.edge.dialects.fields import check_name
 from cortex.edge.dialects.openai_responses_body import Call, CallOutput, Kind, Message, Part, Thought
+from cortex.edge.images import Images
 from cortex.protocol.request import Part as TurnPart
 from cortex.protocol.request import Role, Text, ToolCall, Turn
 
@@ -29,6 +30,8 @@ MEDIA = {"input_image": "image", "input_file": "file", "input_audio": "audio"}
 CALLS = frozenset({"function_call", "custom_tool_call"})
 OUTPUTS = frozenset({"function_call_output", "custom_tool_call_output"})
 
+Item = Message | Call | CallOutput | Thought
+
 _kinds = msgspec.json.Decoder(Kind)
 _messages = msgspec.json.Decoder(Message)
 _calls = msgspec.json.Decoder(Call)
@@ -38,55 +41,95 @@ _thoughts = msgspec.json.Decoder(Thought)
 
 def turns_of(earlier: Sequence[Raw], items: Sequence[Raw]) -> list[Turn]:
     """The turns of a conversation that was kept, and of what a client sends now."""
-    kinds = [decode_at(item, _kinds, f"input[{index}]") for index, item in enumerate(items)]
-    users = [index for index, kind in enumerate(kinds) if kind.role == "user"]
-    reader = _Reader()
-    for item in earlier:
-        reader.take(decode_at(item, _kinds, "previous_response_id"), item, "previous_response_id", last=False)
-    for index, (kind, item) in enumerate(zip(kinds, items, strict=True)):
-        reader.take(kind, item, f"input[{index}]", last=bool(users) and index == users[-1])
+    before = [_item(raw, "previous_response_id") for raw in earlier]
+    now = [_item(raw, f"input[{index}]") for index, raw in enumerate(items)]
+    said = [*before, *now]
+    reader = _Reader(_images(said))
+    fresh = just_sent([_speaker(item) for item in said])
+    for index, item in enumerate(said):
+        at = "previous_response_id" if index < len(before) else f"input[{index - len(before)}]"
+        reader.take(item, at, fresh=index == fresh)
     reader.close()
     return reader.turns
+
+
+def _item(raw: Raw, at: str) -> Item | None:
+    """One item; of a kind that is not known there is none."""
+    kind = decode_at(raw, _kinds, at)
+    if kind.type in (None, "message") and kind.role is not None:
+        return decode_at(raw, _messages, at)
+    if kind.type in CALLS:
+        return decode_at(raw, _calls, at)
+    if kind.type in OUTPUTS:
+        return decode_at(raw, _outputs, at)
+    if kind.type == "reasoning":
+        return decode_at(raw, _thoughts, at)
+    if kind.type == "item_reference":
+        raise unsupported(
+            at, "refers to an item by its id; send the item itself, or previous_response_id with store"
+        )
+    if kind.type in (None, "message"):
+        raise invalid(f"{at}.role", "is required in a message")
+    return None
+
+
+def _images(items: Sequence[Item | None]) -> Images:
+    """The reader of all images in these items, which must not hold too much of anything."""
+    contents = [content for item in items if isinstance(content := _content(item), list)]
+    check_parts(sum(map(len, contents)), "input")
+    return Images(sum(_is_image(part) for content in contents for part in content))
+
+
+def _content(item: Item | None) -> str | list[Part] | None:
+    if isinstance(item, Message):
+        return item.content
+    if isinstance(item, CallOutput):
+        return item.output
+    return item.content or item.summary if isinstance(item, Thought) else None
+
+
+def _is_image(part: Part) -> bool:
+    return part.type == "input_image" and part.image_url is not None
+
+
+def _speaker(item: Item | None) -> str:
+    if isinstance(item, Message):
+        return ROLES.get(item.role, "")
+    return "tool" if isinstance(item, CallOutput) else "assistant"
 
 
 class _Reader:
     """Takes item after item. What the model says is open until somebody else speaks."""
 
-    def __init__(self) -> None:
+    def __init__(self, images: Images) -> None:
         self.turns: list[Turn] = []
+        self._images = images
         self._thoughts: list[str] = []
         self._parts: list[TurnPart] = []
         self._calls: list[ToolCall] = []
 
-    def take(self, kind: Kind, item: Raw, at: str, *, last: bool) -> None:
-        """One item; of a kind that is not known nothing is taken."""
-        if kind.type in (None, "message") and kind.role is not None:
-            self._message(decode_at(item, _messages, at), at, last=last)
-        elif kind.type in CALLS:
-            self._call(decode_at(item, _calls, at), at)
-        elif kind.type in OUTPUTS:
-            self.close()
-            said = decode_at(item, _outputs, at)
-            parts = tuple(_parts(said.output, f"{at}.output", last=False))
-            self.turns.append(Turn(role="tool", parts=parts, tool_call_id=said.call_id))
-        elif kind.type == "reasoning":
-            self._begin()
-            thought = decode_at(item, _thoughts, at)
-            self._thoughts += [part.text for part in thought.content or thought.summary or () if part.text]
-        elif kind.type == "item_reference":
-            raise unsupported(
-                at, "refers to an item by its id; send the item itself, or previous_response_id with store"
-            )
-        elif kind.type in (None, "message"):
-            raise invalid(f"{at}.role", "is required in a message")
+    def take(self, item: Item | None, at: str, *, fresh: bool) -> None:
+        """One item. `fresh`: a person has just sent it."""
+        match item:
+            case Message():
+                self._message(item, at, fresh=fresh)
+            case Call():
+                self._call(item, at)
+            case CallOutput():
+                self.close()
+                parts = tuple(_parts(item.output, f"{at}.output", self._images, fresh=False))
+                self.turns.append(Turn(role="tool", parts=parts, tool_call_id=item.call_id))
+            case Thought():
+                self._begin()
+                self._thoughts += [part.text for part in item.content or item.summary or () if part.text]
 
-    def _message(self, message: Message, at: str, *, last: bool) -> None:
+    def _message(self, message: Message, at: str, *, fresh: bool) -> None:
         role = ROLES.get(message.role)
         if role is None:
             raise invalid(f"{at}.role", f"must be one of {', '.join(ROLES)}")
         if message.content is None and role != "assistant":
             raise invalid(f"{at}.content", f"is required in a message of role {message.role}")
-        parts = _parts(message.content, f"{at}.content", last=last)
+        parts = _parts(message.content, f"{at}.content", self._images, fresh=fresh)
         if role == "assistant":
             self._begin()
             self._parts += parts
@@ -119,22 +162,22 @@ class _Reader:
             self._thoughts, self._parts, self._calls = [], [], []
 
 
-def _parts(content: str | Iterable[Part] | None, at: str, *, last: bool) -> list[TurnPart]:
-    """What can be read of it. In what a user says last, what cannot is refused; elsewhere a word stands for it."""
+def _parts(content: str | Iterable[Part] | None, at: str, images: Images, *, fresh: bool) -> list[TurnPart]:
+    """What can be read of it. In what a person has just sent, what cannot is refused; elsewhere a word stands for it."""
     if content is None or isinstance(content, str):
         return [Text(text=content)] if content else []
     parts: list[TurnPart] = []
     for index, part in enumerate(content):
         if part.type in TEXTS:
-            if part.text is None:
+            if part.text is None and fresh:
                 raise invalid(f"{at}[{index}].text", f"is required in a part of type {part.type}")
-            parts.append(Text(text=part.text))
+            parts.append(Text(text=part.text or ""))
         elif part.type == "refusal":
             parts.append(Text(text=part.refusal or ""))
         elif part.type == "input_image" and part.image_url is not None:
-            parts.append(images.from_url(part.image_url, f"{at}[{index}].image_url", fresh=last))
+            parts.append(images.from_url(part.image_url, f"{at}[{index}].image_url", fresh=fresh))
         elif part.type in MEDIA:
-            if last:
+            if fresh:
                 raise unsupported(
                     f"{at}[{index}]", f"cannot be served: no {MEDIA[part.type]} is read here; send text"
                 )

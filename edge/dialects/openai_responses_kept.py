@@ -23,6 +23,15 @@ class _Said(Struct, frozen=True):
     output: list[Raw]
 
 
+class _Head(Struct, frozen=True):
+    """What is read of an item to show it."""
+
+    type: str | None = None
+    role: str | None = None
+    id: Raw = Raw()
+    content: Raw = Raw()
+
+
 class Kept(Struct, frozen=True):
     """One response with all that was said before it."""
 
@@ -51,10 +60,12 @@ class Page(Struct, frozen=True):
     after: str | None = None
 
 
+_head_decoder = msgspec.json.Decoder(_Head)
+_text_decoder = msgspec.json.Decoder(str)
 _said_decoder = msgspec.json.Decoder(_Said)
 _decoder = msgspec.json.Decoder(Kept)
 _encode = msgspec.json.Encoder().encode
-_fields = msgspec.json.Decoder(dict[str, object])
+_fields = msgspec.json.Decoder(dict[str, Raw])
 
 
 def as_items(given: str | Sequence[Raw] | None) -> tuple[Raw, ...]:
@@ -97,11 +108,11 @@ def listed(kept: Kept, page: Page) -> bytes:
 
 def _named(raw: Raw, id_: str) -> dict[str, object]:
     """An item as a client expects it who did not send it."""
-    item = _fields.decode(raw)
-    item["type"] = item.get("type") or "message"
-    item["id"] = item.get("id") or id_
-    content = item.get("content")
-    if item["type"] == "message" and isinstance(content, str):
-        kind = "output_text" if item.get("role") == "assistant" else "input_text"
-        item["content"] = [{"type": kind, "text": content}]
+    head = _head_decoder.decode(raw)
+    item: dict[str, object] = {**_fields.decode(raw)}  # nothing else of it is read: it may hold anything
+    item["type"] = head.type or "message"
+    item["id"] = (_text_decoder.decode(head.id) if bytes(head.id)[:1] == b'"' else "") or id_
+    if item["type"] == "message" and bytes(head.content)[:1] == b'"':
+        kind = "output_text" if head.role == "assistant" else "input_text"
+        item["content"] = [{"type": kind, "text": head.content}]
     return item

@@ -1,6 +1,7 @@
 """Anthropic bodies → the normalized request: tools, options, and what is wrong. Conversations: `test_anthropic_turns`."""
 
 import contextlib
+import json
 
 import pytest
 from anthropic_bodies import (
@@ -16,6 +17,7 @@ from anthropic_bodies import (
     result,
     said,
     text,
+    turns,
     user,
 )
 from hypothesis import HealthCheck, given, settings
@@ -174,10 +176,6 @@ def test_a_format_is_a_schema(where):
             {"messages": [USER, said({"type": "tool_use", "name": "f"}), USER]},
             "messages[1].content[0].id is required in a block of type tool_use.",
         ),
-        (
-            {"messages": [USER, said({**CALL, "input": "x"}), USER]},
-            "messages[1].content[0].input must be an object.",
-        ),
         ({"system": [PIXEL]}, "system[0].type must be text, not image."),
         ({"max_tokens": 0}, "max_tokens must be at least 1."),
         ({"temperature": 3}, "temperature must be at least 0 and at most 2."),
@@ -197,25 +195,47 @@ def test_what_is_wrong_is_told_by_field(fields, message):
     assert refused(**fields).message == message
 
 
+def nested(depth):
+    """A value within so many brackets."""
+    value = 1
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
 @pytest.mark.parametrize(
-    ("where", "wrap"),
-    [
-        ("tools[0].input_schema", lambda deep: {"tools": [{"name": "f", "input_schema": {"a": deep}}]}),
-        (
-            "messages[1].content[0].input",
-            lambda deep: {"messages": [USER, said({**CALL, "input": {"a": deep}}), USER]},
-        ),
-        ("metadata", lambda deep: {"metadata": deep}),
-    ],
+    ("value", "words"), [(nested(40), "nested deeper"), (10**25, "an integer of more than 19 digits")]
 )
-def test_depth_is_bounded_and_the_field_named(where, wrap):
-    """A neuron decodes it again: neither deep JSON nor wide numbers pass, in any field."""
-    deep = 1
-    for _ in range(40):
-        deep = [deep]
-    fault = refused(**wrap(deep))
-    assert fault.param == where
-    assert "nested deeper" in fault.message
+def test_what_a_neuron_decodes_again_is_bounded(value, words):
+    """Neither deep JSON nor wide numbers pass in a schema; the error names its field."""
+    fault = refused(tools=[{"name": "f", "input_schema": {"a": value}}])
+    assert fault.param == "tools[0].input_schema"
+    assert words in fault.message
+
+
+@pytest.mark.parametrize("value", [nested(40), 10**30])
+def test_what_nobody_reads_may_be_as_deep_and_wide_as_it_likes(value):
+    """A field that is ignored, and a tool that is left out, break no conversation."""
+    found = chat(metadata={"n": value}, tools=[{**SEARCH, "input_schema": {"n": value}}])
+    assert [turn.text for turn in found.turns] == ["hi"]
+
+
+@pytest.mark.parametrize("value", [nested(40), 10**30])
+def test_what_the_model_called_comes_back_as_it_was(value):
+    """Its own arguments are passed on unread, so that no conversation ends with a call that it made itself."""
+    called = {"command": value}
+    [_, turn, _] = turns(USER, said({**CALL, "input": called}), USER)
+    assert turn.tool_calls[0].arguments == json.dumps(called).encode()
+
+
+@pytest.mark.parametrize(
+    ("sent", "arguments"),
+    [(None, b"{}"), ('{"a": "\u00e4"}', '{"a": "ä"}'.encode()), ("{oops", b"{oops"), ([1], b"[1]")],
+)
+def test_a_call_that_is_no_object_is_passed_on(sent, arguments):
+    """A text stands for the JSON in it, as in the other dialects; what it says is the neuron's to mend."""
+    [_, turn, _] = turns(USER, said({**CALL, "input": sent}), USER)
+    assert turn.tool_calls[0].arguments == arguments
 
 
 BLOCKS = st.sampled_from(

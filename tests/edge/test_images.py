@@ -11,9 +11,9 @@ import PIL.Image
 import pytest
 
 from cortex.edge import images
-from cortex.edge.images import OMITTED, detached, for_model, from_base64, from_url
+from cortex.edge.images import MAX_IMAGES, OMITTED, Images, detached, for_model
 from cortex.protocol.faults import Code, FaultError
-from cortex.protocol.request import Chat, Image, Text, Turn
+from cortex.protocol.request import Chat, Image, Part, Text, Turn
 
 
 def picture(kind: str = "PNG", size: tuple[int, int] = (3, 2)) -> bytes:
@@ -22,10 +22,14 @@ def picture(kind: str = "PNG", size: tuple[int, int] = (3, 2)) -> bytes:
     return out.getvalue()
 
 
-def huge() -> bytes:
-    """The head of a PNG that says it has 100,000 x 100,000 pixels."""
-    head = b"IHDR" + struct.pack(">IIBBBBB", 100_000, 100_000, 8, 2, 0, 0, 0)
+def huge(size: int = 100_000) -> bytes:
+    """The head of a PNG that says it has so many pixels on each side."""
+    head = b"IHDR" + struct.pack(">IIBBBBB", size, size, 8, 2, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + head + struct.pack(">I", zlib.crc32(head))
+
+
+def from_url(address: str, at: str, *, fresh: bool) -> Part:
+    return Images(1).from_url(address, at, fresh=fresh)
 
 
 def url(data: bytes, mime: str = "image/png") -> str:
@@ -37,8 +41,25 @@ def test_images_of_these_types_are_taken(kind: str) -> None:
     """Their bytes are carried as they came."""
     data = picture(kind)
     assert from_url(url(data, f"image/{kind.lower()}"), "x", fresh=True) == Image(
-        attachment=0, mime=f"image/{kind.lower()}", data=data
+        attachment=0, mime=f"image/{kind.lower()}", data=data, fresh=True
     )
+
+
+DATA = base64.b64encode(picture("JPEG")).decode()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        f"data:image/jpeg;charset=utf-8;base64,{DATA}",
+        f"DATA:image/jpeg;name=a.jpg;BASE64,{DATA}",
+        f"data:image/jpg;base64,{DATA}",
+        f"data:image/jpeg;base64,{DATA[:76]}\r\n{DATA[76:]}\n",
+    ],
+)
+def test_data_urls_are_taken_as_programs_write_them(address: str) -> None:
+    """With parameters, in lines, and with the name that many give to JPEG."""
+    assert from_url(address, "x", fresh=False) == Image(attachment=0, mime="image/jpeg", data=picture("JPEG"))
 
 
 @pytest.mark.parametrize(
@@ -53,7 +74,10 @@ def test_images_of_these_types_are_taken(kind: str) -> None:
         ("data:image/png;base64,aGk=", Code.INVALID_REQUEST, "no image of type image/png"),
         (url(picture("GIF")), Code.INVALID_REQUEST, "no image of type image/png"),
         (url(picture()[:20]), Code.INVALID_REQUEST, "no image of type image/png"),
-        (url(huge()), Code.INVALID_REQUEST, "no image of type|has 100000 x 100000 pixels"),
+        (url(huge()), Code.INVALID_REQUEST, "has 100000 x 100000 pixels"),
+        (url(huge(60_000)), Code.INVALID_REQUEST, "has 60000 x 60000 pixels; send at most 40 million"),
+        ("data:" + "x" * 300 + ";base64,aGk=", Code.INVALID_REQUEST, "no data URL in base64"),
+        ("data:image/png;base64,\u00e4", Code.INVALID_REQUEST, "not valid base64"),
     ],
 )
 def test_what_is_no_image_is_refused_where_it_was_just_sent(address: str, code: Code, words: str) -> None:
@@ -69,7 +93,7 @@ def test_too_many_bytes_are_refused_before_they_are_decoded(monkeypatch: pytest.
     """The length of the text is enough to tell."""
     monkeypatch.setattr(images, "MAX_BYTES", 30)
     with pytest.raises(FaultError, match="larger than"):
-        from_base64("!" * 100, "image/png", "x", fresh=True)
+        Images(1).from_base64("!" * 100, "image/png", "x", fresh=True)
 
 
 def test_too_many_pixels_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,6 +104,7 @@ def test_too_many_pixels_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 IMAGE = Image(attachment=0, mime="image/png", data=b"one")
+SENT = Image(attachment=0, mime="image/png", data=b"one", fresh=True)
 OTHER = Image(attachment=0, mime="image/gif", data=b"two")
 
 
@@ -88,7 +113,7 @@ def chat(*turns: Turn) -> Chat:
 
 
 def test_a_model_that_sees_nothing_is_told_of_older_images() -> None:
-    """In older turns and in results of tools a word stands for each."""
+    """In older turns and in results of tools a word stands for each, so that no conversation ends with one."""
     asked = chat(
         Turn(role="user", parts=(IMAGE, Text(text="a"))),
         Turn(role="assistant", parts=(Text(text="b"),)),
@@ -102,7 +127,7 @@ def test_a_model_that_sees_nothing_is_told_of_older_images() -> None:
 
 def test_an_image_that_was_just_sent_to_it_is_refused() -> None:
     """Saying nothing would make the model guess; the error names the model."""
-    asked = chat(Turn(role="user", parts=(IMAGE,)))
+    asked = chat(Turn(role="user", parts=(SENT,)))
     with pytest.raises(FaultError, match="holds an image, and blind sees none"):
         for_model(asked, sees=False)
     assert for_model(asked, sees=False, refuses=False).turns[0].parts == (OMITTED,)
@@ -110,15 +135,22 @@ def test_an_image_that_was_just_sent_to_it_is_refused() -> None:
 
 def test_images_travel_beside_the_request() -> None:
     """For a model that sees, in the order of their attachments, behind the request itself."""
-    asked = chat(Turn(role="user", parts=(IMAGE, Text(text="a"))), Turn(role="tool", parts=(OTHER,)))
+    asked = chat(Turn(role="user", parts=(SENT, Text(text="a"))), Turn(role="tool", parts=(OTHER,)))
     travels, found = detached(for_model(asked, sees=True))
     assert found == (b"one", b"two")
     assert travels.turns[0].parts[0] == Image(attachment=1, mime="image/png")
     assert travels.turns[1].parts == (Image(attachment=2, mime="image/gif"),)
 
 
-def test_there_may_be_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_too_many_images_the_newest_are_read() -> None:
+    """A conversation goes on whatever it has gathered; what stands for the older ones is said in a word."""
+    reader = Images(MAX_IMAGES + 2)
+    address = url(picture())
+    found = [reader.from_url(address, "x", fresh=False) for _ in range(MAX_IMAGES + 2)]
+    assert [isinstance(one, Image) for one in found] == [False] * 2 + [True] * MAX_IMAGES
+
+
+def test_too_many_that_were_just_sent_are_refused() -> None:
     """The error says how many there may be."""
-    monkeypatch.setattr(images, "MAX_IMAGES", 1)
-    with pytest.raises(FaultError, match="holds 2 images; send at most 1"):
-        for_model(chat(Turn(role="user", parts=(IMAGE, OTHER))), sees=True)
+    with pytest.raises(FaultError, match="is one of 33 images; send at most 32"):
+        Images(MAX_IMAGES + 1).from_base64("", "image/png", "messages[0].content[0].source", fresh=True)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 import itertools
 import random
-import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import pytest
 from hypothesis import settings
+from lines_run import lines_run
 from toolcall_adversaries import adversaries, fed, made_of
 from toolcall_fuzz import READ, Case, result
 from toolcall_texts import call_id
@@ -27,26 +26,6 @@ def chosen(family: str) -> list[tuple[str, str]]:
     """Some of a family's adversaries, always the same ones; all of them in the long run."""
     found = list(adversaries(family))
     return found if SHARE is None else random.Random(7).sample(found, min(SHARE, len(found)))
-
-
-def lines_run(work: Callable[[], object]) -> int:
-    """How many lines of Python this executes."""
-    count = 0
-
-    def trace(_frame, event, _argument):
-        nonlocal count
-        count += event == "line"
-        return trace
-
-    before = sys.gettrace()
-    gc.disable()
-    sys.settrace(trace)
-    try:
-        work()
-    finally:
-        sys.settrace(before)
-        gc.enable()
-    return count
 
 
 @pytest.mark.parametrize("family", READ)

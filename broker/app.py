@@ -38,7 +38,7 @@ from cortex.protocol.faults import Code, Fault
 from cortex.protocol.frames import HEADER, SESSION_BYTES, UnknownKindError, pack, unpack
 from cortex.protocol.kit.signals import Stop
 from cortex.protocol.kit.sockets import Plane, bind, check_bind, has_mail, open_socket, receive, send
-from cortex.protocol.messages import CommandFailed, Kind, Unsupported
+from cortex.protocol.messages import CommandFailed, Heartbeat, Kind, Unsupported
 
 log = logging.getLogger("cortex.broker")
 
@@ -68,6 +68,7 @@ class BrokerApp:
     ) -> None:
         self.core = core
         self._session = os.urandom(SESSION_BYTES)
+        self._welcome = pack(WELCOME, self._session)
         self._stop = stop
         self._source = source or NoSource()
         self._metrics = metrics
@@ -104,6 +105,7 @@ class BrokerApp:
         self._poller = zmq.Poller()
         for socket in (*(socket for socket, _ in self._planes), *self._peers.sockets):
             self._poller.register(socket, zmq.POLLIN)
+        self._peers.replaced = self._poll_instead
         self._poller.register(self._departures.monitor, zmq.POLLIN)
         self._poller.register(stop.fileno(), zmq.POLLIN)
 
@@ -140,6 +142,10 @@ class BrokerApp:
         if now >= self._next_tick:
             self._tick(now)
 
+    def _poll_instead(self, old: Socket, new: Socket) -> None:
+        self._poller.unregister(old)
+        self._poller.register(new, zmq.POLLIN)
+
     def _tick(self, now: float) -> None:
         if self._source.changed(now) and (problem := self.reload(now)) is not None:
             log.error("the catalogue stays as it was: %s", problem)
@@ -161,7 +167,7 @@ class BrokerApp:
 
     def _probe_neurons(self, now: float) -> None:
         """Find out who has gone: what is sent changes nothing for one that lives."""
-        for route in self._departures.probe(self.core.neurons, pack(WELCOME, self._session), now):
+        for route in self._departures.probe(self.core.neurons, self._welcome, now):
             self._handle(NeuronUnreachable(route), now)
 
     def _drain(self, socket: Socket, take: Callable[[list[bytes], float], None], now: float) -> None:
@@ -177,7 +183,14 @@ class BrokerApp:
         if len(frames) == RELAY_FRAMES and frames[1][:2] == DELTAS and len(frames[1]) == HEADER.size:
             self._relay(frames, now)
         else:
-            self._receive(self._neurons, FromNeuron, frames, now)
+            message = self._receive(self._neurons, FromNeuron, frames, now)
+            if isinstance(message, Heartbeat):
+                self._answer_beat(message.route, now)
+
+    def _answer_beat(self, route: bytes, now: float) -> None:
+        """A device that is not told that it is heard calls anew; one that cannot be told is gone."""
+        if route in self.core.neurons and not self._neurons.send(route, self._welcome, now):
+            self._handle(NeuronUnreachable(route), now)
 
     def _relay(self, frames: list[bytes], now: float) -> None:
         """Pass token frames on without decoding: the header was checked to be the registered neuron's."""
@@ -190,7 +203,8 @@ class BrokerApp:
 
     def _receive(
         self, mail: Mail, event: type[FromEdge | FromNeuron], frames: list[bytes], now: float
-    ) -> None:
+    ) -> Struct | None:
+        """Take a message; answers it, or None if it is none."""
         try:
             envelope = unpack(frames[1:])
             message = decode(envelope.kind, envelope.body)
@@ -201,6 +215,8 @@ class BrokerApp:
             self.core.dropped[f"wire_{error.reason}"] += 1
         else:
             self._handle(event(frames[0], envelope.session, message, envelope.attachments), now)
+            return message
+        return None
 
     def _handle(self, event: Event, now: float) -> None:
         self._perform(self.core.handle(event, now), now)

@@ -36,7 +36,7 @@ UNHEARD = liveness.EXPIRY
 STRAY = 5.0
 """How long a neuron may work on what no edge has claimed through this broker."""
 
-WELCOME = m.Registered(interval_ms=int(liveness.INTERVAL * 1000))
+WELCOME = m.Registered(interval_ms=int(liveness.INTERVAL * 1000), answers_beats=True)
 LOST = Fault(code=Code.NEURON_LOST, message="The neuron that served this request is gone; try again.")
 FRAME_LOST = Fault(code=Code.NEURON_LOST, message="The answer was lost with a connection; try again.")
 STALLED = Fault(code=Code.STALLED, message="The device that served this request stopped making progress.")
@@ -95,13 +95,18 @@ class NeuronSide:
     def _register(self, event: FromNeuron, message: m.Register, now: float) -> None:
         known = self._view.neurons.get(event.route)
         if known is None or known.session != event.session:
-            self.lose(event.route, now)
+            for route in [event.route, *self._former(event)]:
+                self.lose(route, now)
             neuron = Neuron(event.route, event.session, message.node, message.device, now)
             neuron.counter = message.counter
             self._ask_namesakes(neuron)
             self._view.admit(neuron)
             self._state.decisions.note(now, "neuron joined", neuron.name)
         self._state.effects.append(ToNeuron(event.route, WELCOME))
+
+    def _former(self, event: FromNeuron) -> list[bytes]:
+        """The same process as it was called before it heard nothing and called anew."""
+        return [one.route for one in self._view.neurons.values() if one.session == event.session]
 
     def _ask_namesakes(self, neuron: Neuron) -> None:
         """A process that was replaced is unreachable, which this message finds out at once; one that lives ignores it."""

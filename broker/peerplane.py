@@ -19,7 +19,7 @@ from cortex.protocol import liveness
 from cortex.protocol.codec import WireError, decode, encode
 from cortex.protocol.faults import Code, Fault
 from cortex.protocol.frames import Frame, pack, unpack
-from cortex.protocol.kit.sockets import Plane, bind, new_route, open_socket, receive, send
+from cortex.protocol.kit.sockets import Plane, bind, dial, is_writable, new_route, open_socket, receive, send
 from cortex.protocol.messages import KINDS, CommandFailed, Forward, Forwarded, Kind, PeerBeat
 
 log = logging.getLogger("cortex.broker")
@@ -37,8 +37,21 @@ class Pending:
     until: float
 
 
+@dataclass(slots=True, eq=False)
+class Line:
+    """The way to one listed broker; `name` is empty until it has answered."""
+
+    endpoint: str
+    socket: Socket
+    silence: liveness.Silence
+    name: str = ""
+
+
 class PeerPlane:
-    """`take` answers what another broker passes on; it must not pass it on again."""
+    """`take` answers what another broker passes on; it must not pass it on again.
+
+    `replaced` is told of a socket that is closed, before it is, and of the one in its place.
+    """
 
     def __init__(
         self,
@@ -56,10 +69,11 @@ class PeerPlane:
         self._next_beat = 0.0
         self._handle = handle
         self.take: Take = lambda _message, _reply, _now: None
+        self.replaced: Callable[[Socket, Socket], None] = lambda _old, _new: None
         self._pending: dict[int, Pending] = {}
         self._number = 0
-        self._dealers: list[Socket] = []
-        self._names: dict[str, Socket] = {}
+        self._context = context
+        self._lines: list[Line] = []
         self.router: Socket | None = None
         if endpoint:
             self.router = open_socket(context, zmq.ROUTER, Plane.PEER)
@@ -67,17 +81,15 @@ class PeerPlane:
         for peer in peers:
             if peer == endpoint:
                 continue  # one list for all brokers holds oneself too
-            dealer = open_socket(context, zmq.DEALER, Plane.PEER, route=new_route(b"B"))
-            dealer.connect(peer)
-            self._dealers.append(dealer)
+            self._lines.append(Line(peer, self._dial(peer), liveness.Silence(0.0)))
 
     @property
     def sockets(self) -> tuple[Socket, ...]:
-        return (*self._dealers, *((self.router,) if self.router is not None else ()))
+        return (*(line.socket for line in self._lines), *((self.router,) if self.router is not None else ()))
 
     def forward(self, name: str, message: Struct, reply: Reply, now: float) -> bool:
         """Pass an operator's message to the broker of this name; False if there is no way to it."""
-        dealer = self._names.get(name)
+        dealer = next((line.socket for line in self._lines if line.name == name), None)
         if dealer is None:
             return False
         self._number += 1
@@ -89,13 +101,27 @@ class PeerPlane:
 
     def tick(self, now: float) -> None:
         """Beat when it is time, and answer for a broker that did not. One that is not connected misses the beat."""
-        if now >= self._next_beat and self._dealers:
+        for line in self._lines:
+            if line.silence.is_over_long(now, reaches=is_writable(line.socket)):
+                self._renew(line)
+        if now >= self._next_beat and self._lines:
             self._next_beat = now + liveness.INTERVAL
             frames = pack(self._beat(), self._session)
-            for dealer in self._dealers:
-                self._send(dealer, frames)
+            for line in self._lines:
+                self._send(line.socket, frames)
         for number in [number for number, pending in self._pending.items() if now >= pending.until]:
             self._pending.pop(number).reply(CommandFailed(fault=NO_ANSWER))
+
+    def _dial(self, endpoint: str) -> Socket:
+        return dial(self._context, Plane.PEER, endpoint, new_route(b"B"))
+
+    def _renew(self, line: Line) -> None:
+        """It is reached and does not answer, so it does not hear: call it as somebody whom it has never met."""
+        log.warning("the broker at %s is silent; it is called anew", line.endpoint)
+        old, line.socket = line.socket, self._dial(line.endpoint)
+        line.silence.renewed()
+        self.replaced(old, line.socket)
+        old.close(linger=0)
 
     def receive(self, socket: Socket, now: float) -> None:
         """Take what came on one of the sockets."""
@@ -106,13 +132,16 @@ class PeerPlane:
                 log.warning("dropped a message of another broker: %s", error.reason)
 
     def _on_frames(self, socket: Socket, frames: list[bytes], now: float) -> None:
-        route: list[Frame] = [frames[0]] if socket is self.router else []
+        line = next((line for line in self._lines if line.socket is socket), None)
+        if line is not None:
+            line.silence.heard()
+        route: list[Frame] = [frames[0]] if line is None else []
         envelope = unpack(frames[len(route) :])
         message = decode(envelope.kind, envelope.body)
         match message:
             case PeerBeat():
-                if not route:
-                    self._names[message.name] = socket
+                if line is not None:
+                    line.name = message.name
                 else:
                     self._send(socket, [*route, *pack(self._beat(), self._session)])
                 self._handle(FromPeer(message), now)

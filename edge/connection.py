@@ -1,8 +1,7 @@
 """One DEALER to one broker, read by the event loop, with what could not be sent yet.
 
 A ZeroMQ descriptor tells of changes only: it is read until nothing is left, and looked at again after each send.
-`zmq.asyncio` costs seven times as much. Never two endpoints on one socket: it would deal every second message to a
-broker that is not there. Knows no messages.
+`zmq.asyncio` costs seven times as much. Knows no messages.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from collections.abc import Callable
 import zmq
 
 from cortex.protocol.frames import Frame
-from cortex.protocol.kit.sockets import Plane, has_mail, new_route, open_socket, receive, send
+from cortex.protocol.kit.sockets import Plane, dial, has_mail, is_writable, new_route, receive, send
 
 FRAMES_PER_TURN = 256
 """How many messages are read before others get a turn of the loop."""
@@ -27,20 +26,42 @@ class Connection:
     def __init__(
         self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, take: Callable[[list[bytes]], None]
     ) -> None:
+        self._context = context
+        self._endpoint = endpoint
         self._take = take
         self._loop = asyncio.get_running_loop()
         self._outbox: deque[list[Frame]] = deque()
-        self._socket = open_socket(context, zmq.DEALER, Plane.EDGE, route=new_route(b"E"))
-        self._socket.connect(endpoint)
+        self._closed = False
+        self._open()
+
+    def _open(self) -> None:
+        self._socket = dial(self._context, Plane.EDGE, self._endpoint, new_route(b"E"))
         self._fd = int(self._socket.getsockopt(zmq.FD))
         self._loop.add_reader(self._fd, self.read)
-        self._closed = False
+
+    def _let_go(self) -> None:
+        self._loop.remove_reader(self._fd)
+        self._socket.close(linger=0)
 
     def close(self) -> None:
         """Nothing lingers."""
         self._closed = True
-        self._loop.remove_reader(self._fd)
-        self._socket.close(linger=0)
+        self._let_go()
+
+    def renew(self) -> None:
+        """Over another socket, as somebody whom the broker has never met; what waited is forgotten."""
+        self.forget()
+        self._let_go()
+        self._open()
+
+    @property
+    def reaches(self) -> bool:
+        """Whether there is somebody to take what is sent."""
+        if self._closed:
+            return False
+        if has_mail(self._socket):
+            self._loop.call_soon(self.read)  # the descriptor will not tell again
+        return is_writable(self._socket)
 
     def send(self, frames: list[Frame]) -> bool:
         """Send in order, now or as soon as there is somebody to take it; False if too much waits already."""

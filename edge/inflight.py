@@ -170,7 +170,7 @@ class Inflight:
             entry.hold(now)
             return []
         effects: list[Effect] = []
-        if entry.broker not in {NOWHERE, broker.index}:
+        if entry.broker != NOWHERE and (entry.broker != broker.index or entry.known):
             effects = self._cancel(entry, now)
             entry.next_attempt()
         return [*effects, self._send(entry, broker, now)]

@@ -28,7 +28,7 @@ from cortex.protocol.codec import WireError, decode
 from cortex.protocol.faults import Code, Fault, FaultError
 from cortex.protocol.frames import SESSION_BYTES, pack, unpack
 from cortex.protocol.kit.sockets import new_context
-from cortex.protocol.liveness import INTERVAL, MISSES
+from cortex.protocol.liveness import INTERVAL, MISSES, Silence
 from cortex.protocol.messages import EdgeBeat, Held, Welcome
 
 log = logging.getLogger("cortex.edge")
@@ -70,9 +70,10 @@ class Link(Protocol):
 class _Peer:
     """One broker as the rim knows it."""
 
-    def __init__(self, index: int, endpoint: str) -> None:
+    def __init__(self, index: int, endpoint: str, limit_s: float) -> None:
         self.index = index
         self.endpoint = endpoint
+        self.silence = Silence(0.0, limit_s)
         self.connection: Connection | None = None
         self.session = b""
         self.version = -1
@@ -96,8 +97,9 @@ class FleetLink:
         self._count_error = count_error
         self._catalogue = Catalogue()
         self._interval_s = interval_s
-        self._table = Inflight(brokers=len(endpoints), stall_s=settings.stall_s, expiry_s=MISSES * interval_s)
-        self._peers = [_Peer(index, endpoint) for index, endpoint in enumerate(endpoints)]
+        expiry_s = MISSES * interval_s
+        self._table = Inflight(brokers=len(endpoints), stall_s=settings.stall_s, expiry_s=expiry_s)
+        self._peers = [_Peer(index, endpoint, expiry_s) for index, endpoint in enumerate(endpoints)]
         self._streams: dict[str, Stream] = {}
         self._session = os.urandom(SESSION_BYTES)
         self._name = f"edge-{os.getpid()}"
@@ -209,6 +211,7 @@ class FleetLink:
         except WireError as error:
             self._count_error(error.reason)
             return
+        peer.silence.heard()
         if type(message) is Welcome:
             self._on_welcome(peer, envelope.session, message)
         payload = tuple(bytes(frame) for frame in envelope.attachments)
@@ -242,6 +245,7 @@ class FleetLink:
                     self._on_silent(peer, health.name)
             self._perform(effects)
             for peer in self._peers:
+                self._look_after(peer, now)
                 self._beat(peer, now)
         except Exception:
             log.exception("a turn of the link failed")
@@ -252,8 +256,18 @@ class FleetLink:
         peer.live = False
         peer.version = -1
         self._catalogue.lose_broker(source=peer.index)
+        self._renew(peer)  # what waits there goes to another, or is submitted again
+
+    def _look_after(self, peer: _Peer, now: float) -> None:
+        """One that is reached and says nothing does not hear: it has another of this route in its books."""
+        if peer.connection is not None and peer.silence.is_over_long(now, reaches=peer.connection.reaches):
+            self._renew(peer)
+
+    def _renew(self, peer: _Peer) -> None:
+        peer.silence.renewed()
+        peer.beat_at = 0.0
         if peer.connection is not None:
-            peer.connection.forget()  # what waits there goes to another, or is submitted again
+            peer.connection.renew()
 
     def _beat(self, peer: _Peer, now: float) -> None:
         connection = peer.connection

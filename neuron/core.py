@@ -41,11 +41,19 @@ class Link:
     """One broker, as seen from here. `down_since` is None while it can be written to."""
 
     index: int
+    counter: bytes = b""
+    """The routing id of the socket on which tokens are counted for it."""
     session: bytes = b""
     registered: bool = False
+    answers_beats: bool = False
     announced: int = -1
     down_since: float | None = 0.0
     outbox: Outbox = field(default_factory=Outbox)
+
+    @property
+    def awaits(self) -> bool:
+        """Whether it is to say something soon."""
+        return self.answers_beats or not self.registered
 
 
 @dataclass(slots=True)
@@ -69,15 +77,13 @@ class Core:
         budget: int,
         asleep_budget: int = 0,
         *,
-        counter: bytes = b"",
+        counters: tuple[bytes, ...] = (),
     ) -> None:
         self.node = node
-        self._counter = counter
-        """The routing id of the socket on which tokens are counted."""
         self.engine = engine
         self.residency = Residency(engine, budget, asleep_budget)
         self.placing = Placing(self.residency)
-        self.links = [Link(index) for index in range(links)]
+        self.links = [Link(index, counter) for index, counter in enumerate(counters or (b"",) * links)]
         self.work: dict[Key, Work] = {}
         self.dropped = 0
         self.tokens = 0
@@ -108,6 +114,14 @@ class Core:
             link.down_since = now
             link.registered = False
 
+    def link_renewed(self, index: int, counter: bytes, now: float) -> None:
+        """The broker was silent. It is called over another connection, as if for the first time: what it had is lost."""
+        link = self.links[index]
+        self._cancel_all(link)
+        link.counter = counter
+        link.answers_beats = False
+        self.link_down(index, now)
+
     def tick(self, now: float) -> None:
         """Cancel work that nobody can be reading, and tell of residency: what changed, and how far loads are."""
         progress = self.residency.tick(now)
@@ -122,8 +136,9 @@ class Core:
                     link.outbox.post(message)
 
     def _introduce(self, link: Link) -> None:
+        link.registered = False
         device = self.residency.device
-        link.outbox.post(m.Register(node=self.node, device=device, counter=self._counter))
+        link.outbox.post(m.Register(node=self.node, device=device, counter=link.counter))
 
     def _cancel_all(self, link: Link) -> None:
         link.outbox.clear()
@@ -154,9 +169,11 @@ class Core:
         link = self.links[index]
         match message:
             case m.Registered():
-                link.registered = True
-                link.session = session
-                self._announce(link)
+                link.answers_beats = message.answers_beats
+                if not link.registered or session != link.session:
+                    link.registered = True
+                    link.session = session
+                    self._announce(link)
             case m.RegisterAgain():
                 self._introduce(link)
             case m.Generate():

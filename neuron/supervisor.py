@@ -11,6 +11,7 @@ import os
 import select
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 
@@ -99,11 +100,17 @@ class Supervisor:
         if device.kind == "cuda":  # NVML counts cards in the order of their bus, CUDA does so only when told
             environment["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
             environment["CUDA_VISIBLE_DEVICES"] = str(device.index)
-        return subprocess.Popen(
-            [sys.executable, "-P", "-m", "cortex.neuron.device", msgspec.json.encode(spec).decode()],
-            env=environment,
-            start_new_session=True,
-        )
+        with (
+            tempfile.TemporaryFile() as told
+        ):  # an argument has at most 128 kB, and a pipe must be waited for
+            told.write(msgspec.json.encode(spec))
+            told.seek(0)
+            return subprocess.Popen(
+                [sys.executable, "-P", "-m", "cortex.neuron.device"],
+                env=environment,
+                start_new_session=True,
+                stdin=told,
+            )
 
 
 def planned_devices(settings: NeuronSettings) -> tuple[Device, ...]:

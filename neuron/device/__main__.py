@@ -1,4 +1,4 @@
-"""Entry of a device process: `python -m cortex.neuron.device SPEC`, started by the supervisor, never by hand.
+"""Entry of a device process: `python -m cortex.neuron.device < SPEC`, started by the supervisor, never by hand.
 
 The main thread waits for signals; the pulse starts before torch is imported, because importing it takes seconds; the
 device thread does the rest. Exit codes: 0 stopped, 75 the device must be opened afresh, 79 the device thread made no
@@ -22,7 +22,8 @@ import msgspec
 from cortex.neuron.config import NeuronSettings
 from cortex.neuron.core import Core
 from cortex.neuron.device.counter import Counter, Tell
-from cortex.neuron.device.loop import DeviceLoop, connect, introduce
+from cortex.neuron.device.lines import Addresses, Lines
+from cortex.neuron.device.loop import DeviceLoop
 from cortex.neuron.device.progress import PREFILL, Progress, Standing
 from cortex.neuron.device.pulse import Pulse
 from cortex.neuron.engine.base import Engine
@@ -31,7 +32,7 @@ from cortex.protocol.frames import SESSION_BYTES
 from cortex.protocol.kit import log as logs
 from cortex.protocol.kit.process import STALLED, die_with_parent
 from cortex.protocol.kit.signals import Stop
-from cortex.protocol.kit.sockets import new_context, new_route
+from cortex.protocol.kit.sockets import new_context
 from cortex.protocol.values import Device
 
 EX_SOFTWARE = 70
@@ -80,29 +81,29 @@ def serve(spec: Spec) -> int:
     """Run one device until a signal or a fatal error; answers the exit code."""
     stop = Stop().install()
     context = new_context()
-    route, counter_route, session = new_route(b"N"), new_route(b"C"), os.urandom(SESSION_BYTES)
+    addresses, session = Addresses(spec.settings.neuron.brokers), os.urandom(SESSION_BYTES)
     progress = Progress(time.monotonic())
-    brokers = spec.settings.neuron.brokers
-    pulse = Pulse(context, brokers, route, session, progress)
+    pulse = Pulse(context, addresses, session, progress)
     outcome = [EX_SOFTWARE]
     counters: list[Counter] = []
 
     def device_thread() -> None:
         try:
             node = spec.settings.neuron.name
-            sockets = connect(context, brokers, route)
-            introduce(sockets, session, node, spec.device, counter_route)
+            lines = Lines(context, addresses)
+            lines.introduce(session, node, spec.device)
             progress.begin("loading", time.monotonic())
             engine = build_engine(spec)
             engine.start()
             gc.freeze()  # what imports made lives as long as the process; nobody shall search it for garbage
             # Only now: starting a torch engine forks, and a fork must not find another thread half-way.
-            counters.append(Counter(context, brokers, counter_route, session, build_tell(spec)))
+            counters.append(Counter(context, addresses, session, build_tell(spec)))
             counters[0].start()
             budget = budget_of(spec.device, spec.settings.neuron.memory_mb)
-            core = Core(node, engine, len(brokers), budget, spec.asleep_bytes, counter=counter_route)
+            counting = tuple(addresses[index].counter for index in range(len(addresses)))
+            core = Core(node, engine, len(addresses), budget, spec.asleep_bytes, counters=counting)
             core.start(spec.settings.models, time.monotonic())
-            again = DeviceLoop(sockets, session, core, engine, progress=progress, stop=stop).run()
+            again = DeviceLoop(lines, session, core, engine, progress=progress, stop=stop).run()
             outcome[0] = EX_TEMPFAIL if again else 0
         except Exception as error:
             log.exception("the device stopped")
@@ -152,7 +153,7 @@ def _attend(thread: threading.Thread, progress: Progress, stop: Stop, stall_s: f
 
 
 def main() -> int:
-    spec = msgspec.json.decode(sys.argv[1], type=Spec)
+    spec = msgspec.json.decode(sys.stdin.buffer.read(), type=Spec)  # arguments end at 128 kB
     die_with_parent(spec.parent)
     logs.set_up(f"{spec.device.kind}-{spec.device.index}")
     with contextlib.suppress(KeyboardInterrupt):

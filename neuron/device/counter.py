@@ -14,10 +14,11 @@ from collections.abc import Callable
 
 import zmq
 
+from cortex.neuron.device.lines import Address, Addresses
 from cortex.protocol.codec import WireError, decode, decode_request
 from cortex.protocol.faults import Code, Fault, FaultError
 from cortex.protocol.frames import Frame, pack, unpack
-from cortex.protocol.kit.sockets import Plane, open_socket, receive, send
+from cortex.protocol.kit.sockets import Plane, dial, receive, send
 from cortex.protocol.messages import Tallied, Tally
 from cortex.protocol.request import Chat, Count
 
@@ -40,15 +41,16 @@ class Counter(threading.Thread):
     """Counts from `start()` until `stop()`. Start it once the engine has: whoever forks must not have it half-way."""
 
     def __init__(
-        self, context: zmq.Context[Socket], brokers: tuple[str, ...], route: bytes, session: bytes, tell: Tell
+        self, context: zmq.Context[Socket], addresses: Addresses, session: bytes, tell: Tell
     ) -> None:
         super().__init__(name="counter", daemon=True)
         self._context = context
-        self._brokers = brokers
-        self._route = route
+        self._addresses = addresses
         self._session = session
         self._tell = tell
         self._over = threading.Event()
+        self._poller = zmq.Poller()
+        self._lines: list[tuple[Address, Socket]] = []
         self._waiting: deque[tuple[Socket, Tally, Frame]] = deque()
 
     def stop(self) -> None:
@@ -56,26 +58,36 @@ class Counter(threading.Thread):
         self._over.set()
 
     def run(self) -> None:
-        poller = zmq.Poller()
-        sockets = []
-        for broker in self._brokers:
-            socket = open_socket(self._context, zmq.DEALER, Plane.COUNTER, route=self._route)
-            socket.connect(broker)
-            poller.register(socket, zmq.POLLIN)
-            sockets.append(socket)
+        self._lines = [self._dial(index) for index in range(len(self._addresses))]
         try:
             while not self._over.is_set():
-                poller.poll(0 if self._waiting else WAKE_MS)
-                for socket in sockets:
+                self._poller.poll(0 if self._waiting else WAKE_MS)
+                for index, (address, socket) in enumerate(self._lines):
                     self._read(socket)
+                    if address is not self._addresses[index]:
+                        self._renew(index)
                 if self._waiting:
                     socket, tally, blob = self._waiting.popleft()
                     self._answer(socket, self._counted(tally, blob))
         except zmq.ContextTerminated:
             pass
         finally:
-            for socket in sockets:
+            for _, socket in self._lines:
                 socket.close()
+
+    def _dial(self, index: int) -> tuple[Address, Socket]:
+        address = self._addresses[index]
+        socket = dial(self._context, Plane.COUNTER, self._addresses.brokers[index], address.counter)
+        self._poller.register(socket, zmq.POLLIN)
+        return address, socket
+
+    def _renew(self, index: int) -> None:
+        """The device thread heard nothing from there; nobody waits any more for what was asked before."""
+        _, old = self._lines[index]
+        self._waiting = deque(one for one in self._waiting if one[0] is not old)
+        self._poller.unregister(old)
+        old.close(linger=0)
+        self._lines[index] = self._dial(index)
 
     def _read(self, socket: Socket) -> None:
         """Take all that has come; the oldest are the likeliest to be waited for no longer."""

@@ -13,6 +13,7 @@ import time
 import zmq
 
 from cortex.neuron.core import Core
+from cortex.neuron.device.lines import Lines
 from cortex.neuron.device.progress import Progress
 from cortex.neuron.engine.base import Engine
 from cortex.neuron.outbox import Batch
@@ -20,9 +21,9 @@ from cortex.protocol.codec import WireError, decode, encode
 from cortex.protocol.deltas import Deltas
 from cortex.protocol.frames import Frame, UnknownKindError, pack, pack_deltas, unpack
 from cortex.protocol.kit.signals import Stop
-from cortex.protocol.kit.sockets import Plane, is_writable, open_socket, receive, send
-from cortex.protocol.messages import Generate, Register, Unsupported
-from cortex.protocol.values import Device
+from cortex.protocol.kit.sockets import is_writable, receive, send
+from cortex.protocol.liveness import Silence
+from cortex.protocol.messages import Generate, Unsupported
 
 log = logging.getLogger("cortex.device")
 
@@ -33,43 +34,16 @@ DETAIL_S = 0.25
 DRAIN = 256
 """Messages taken from one broker in one turn."""
 FAREWELL_S = 0.5
-INTRODUCTION_MS = 1000
-
-
-Sockets = list[zmq.Socket[bytes]]
-
-
-def connect(context: zmq.Context[zmq.Socket[bytes]], brokers: tuple[str, ...], route: bytes) -> Sockets:
-    """One DEALER per broker: a DEALER with two endpoints would send every other message to the wrong one."""
-    sockets = []
-    for broker in brokers:
-        socket = open_socket(context, zmq.DEALER, Plane.NEURON, route=route)
-        socket.connect(broker)
-        sockets.append(socket)
-    return sockets
-
-
-def introduce(sockets: Sockets, session: bytes, node: str, device: Device, counter: bytes) -> None:
-    """Register with every broker that is there, so that a device is seen while it still loads."""
-    frames = pack(Register(node=node, device=device, counter=counter), session)
-    for socket in sockets:
-        if socket.poll(INTRODUCTION_MS, zmq.POLLOUT):
-            socket.send_multipart(frames)
-        else:
-            log.warning("no broker answers at %s; it is tried again and again", _address(socket))
-
-
-def _address(socket: zmq.Socket[bytes]) -> str:
-    return socket.getsockopt_string(zmq.LAST_ENDPOINT)
 
 
 class DeviceLoop:
     """Run with `run()` on the device's own thread."""
 
     def __init__(
-        self, sockets: Sockets, session: bytes, core: Core, engine: Engine, *, progress: Progress, stop: Stop
+        self, lines: Lines, session: bytes, core: Core, engine: Engine, *, progress: Progress, stop: Stop
     ) -> None:
-        self._sockets = sockets
+        self._lines = lines
+        self._sockets = lines.sockets
         self._session = session
         self._core = core
         self._engine = engine
@@ -78,8 +52,10 @@ class DeviceLoop:
         self._detail_at = 0.0
         self._poller = zmq.Poller()
         self._poller.register(stop.fileno(), zmq.POLLIN)
-        for socket in sockets:
+        for socket in self._sockets:
             self._poller.register(socket, zmq.POLLIN)
+        now = time.monotonic()
+        self._silences = [Silence(now) for _ in self._sockets]
 
     def run(self) -> bool:
         """Serve until asked to stop; answers whether to be started afresh.
@@ -93,8 +69,7 @@ class DeviceLoop:
             return not self._stop.requested
         finally:
             self._engine.close()
-            for socket in self._sockets:
-                socket.close()
+            self._lines.close()
 
     def _turn(self) -> None:
         readable = dict(self._poller.poll(math.ceil(1000 * self._patience(time.monotonic()))))
@@ -104,6 +79,7 @@ class DeviceLoop:
         for index, socket in enumerate(self._sockets):
             if socket in readable:
                 self._receive(index, socket, now)
+        self._watch_silences(now)
         if self._engine.due(now) == 0:
             self._progress.begin(self._engine.phase, now)
             self._core.produced(self._engine.step(now), now)
@@ -127,16 +103,31 @@ class DeviceLoop:
             writable = is_writable(socket)
             if writable and link.down_since is not None:
                 self._core.link_up(index)
-                log.info("connected to the broker at %s", _address(socket))
+                log.info("connected to the broker at %s", self._lines.endpoint(index))
             elif not writable and link.down_since is None:
                 self._core.link_down(index, now)
-                log.warning("no connection to the broker at %s", _address(socket))
+                log.warning("no connection to the broker at %s", self._lines.endpoint(index))
+
+    def _watch_silences(self, now: float) -> None:
+        """A broker that is reached and does not answer does not hear: it has another of this route in its books."""
+        for index, silence in enumerate(self._silences):
+            link = self._core.links[index]
+            if link.down_since is None and not link.awaits:
+                silence.heard()
+            if not silence.is_over_long(now, reaches=link.down_since is None):
+                continue
+            log.warning("the broker at %s is silent; it is called anew", self._lines.endpoint(index))
+            silence.renewed()
+            self._poller.unregister(self._sockets[index])
+            self._poller.register(self._lines.renew(index), zmq.POLLIN)
+            self._core.link_renewed(index, self._lines.addresses[index].counter, now)
 
     def _receive(self, index: int, socket: zmq.Socket[bytes], now: float) -> None:
         for _ in range(DRAIN):
             frames = receive(socket)
             if frames is None:
                 return
+            self._silences[index].heard()
             self._take(index, frames, now)
 
     def _take(self, index: int, frames: list[bytes], now: float) -> None:

@@ -1,7 +1,7 @@
 """The pulse thread: a heartbeat a second to every broker, from a socket of its own.
 
 It only reads `Progress`, so it beats on while the device thread computes, and falls silent with the process. It
-carries the device thread's routing id and session, and is never answered.
+carries the device thread's routing id and session; who is answered is the device thread.
 """
 
 from __future__ import annotations
@@ -11,11 +11,15 @@ import time
 
 import zmq
 
+from cortex.neuron.device.lines import Address, Addresses
 from cortex.neuron.device.progress import Progress
 from cortex.protocol import liveness
 from cortex.protocol.frames import pack
-from cortex.protocol.kit.sockets import Plane, new_route, open_socket
+from cortex.protocol.kit.sockets import Plane, dial, new_route
 from cortex.protocol.messages import Heartbeat
+
+CONNECTION_MS = 100
+"""How long a beat waits for a new connection, so that it need not be missed."""
 
 
 class Pulse(threading.Thread):
@@ -24,15 +28,13 @@ class Pulse(threading.Thread):
     def __init__(
         self,
         context: zmq.Context[zmq.Socket[bytes]],
-        brokers: tuple[str, ...],
-        route: bytes,
+        addresses: Addresses,
         session: bytes,
         progress: Progress,
     ) -> None:
         super().__init__(name="pulse", daemon=True)
         self._context = context
-        self._brokers = brokers
-        self._route = route
+        self._addresses = addresses
         self._session = session
         self._progress = progress
         self._over = threading.Event()
@@ -42,26 +44,33 @@ class Pulse(threading.Thread):
         self.join()
 
     def run(self) -> None:
-        sockets = []
-        for broker in self._brokers:
-            socket = open_socket(self._context, zmq.DEALER, Plane.PULSE, route=new_route(b"P"))
-            socket.connect(broker)
-            sockets.append(socket)
+        lines = [self._dial(index) for index in range(len(self._addresses))]
         while not self._over.wait(liveness.INTERVAL):
             now = time.monotonic()
-            for index, socket in enumerate(sockets):
-                frames = pack(self._beat(index, now), self._session)
+            for index in range(len(lines)):
+                if (
+                    lines[index][0] is not self._addresses[index]
+                ):  # the device thread heard nothing from there
+                    lines[index][1].close(linger=0)
+                    lines[index] = self._dial(index)
+                    lines[index][1].poll(CONNECTION_MS, zmq.POLLOUT)
+                address, socket = lines[index]
+                frames = pack(self._beat(index, address.device, now), self._session)
                 try:
                     socket.send_multipart(frames, zmq.DONTWAIT)
                 except zmq.Again:
                     continue  # not connected: the broker will count a missed beat, which is the truth
-        for socket in sockets:
+        for _, socket in lines:
             socket.close()
 
-    def _beat(self, index: int, now: float) -> Heartbeat:
+    def _dial(self, index: int) -> tuple[Address, zmq.Socket[bytes]]:
+        endpoint = self._addresses.brokers[index]
+        return self._addresses[index], dial(self._context, Plane.PULSE, endpoint, new_route(b"P"))
+
+    def _beat(self, index: int, route: bytes, now: float) -> Heartbeat:
         progress = self._progress
         return Heartbeat(
-            route=self._route,
+            route=route,
             turn=progress.turn,
             phase=progress.phase,
             busy_ms=int(1000 * progress.busy_s(now)),

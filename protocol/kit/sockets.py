@@ -104,6 +104,19 @@ def open_socket(
     return socket
 
 
+def dial(
+    context: zmq.Context[zmq.Socket[bytes]], plane: Plane, endpoint: str, route: bytes
+) -> zmq.Socket[bytes]:
+    """A DEALER to one endpoint, never two: it would deal every second message to one that is not there.
+
+    Where a connection ends and the other side has yet to read what came over it, another one under the same routing id is
+    never heard. So whoever hears nothing (`liveness.Silence`) closes its socket and dials again, with another `route`.
+    """
+    socket = open_socket(context, zmq.DEALER, plane, route=route)
+    socket.connect(endpoint)
+    return socket
+
+
 def receive(socket: zmq.Socket[bytes]) -> list[bytes] | None:
     """One whole message without waiting, or None. Half the price of `recv_multipart` (docs/benchmarks.md)."""
     try:

@@ -20,9 +20,13 @@ class Register(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Registered(Struct, frozen=True, kw_only=True):
-    """Known. Beat every `interval_ms`; after three missed beats you are gone."""
+    """Known. Beat every `interval_ms`; after three missed beats you are gone.
+
+    `answers_beats`: this comes in answer to every beat, so that a device which hears nothing knows that it is not heard.
+    """
 
     interval_ms: Ms
+    answers_beats: bool = False
 
 
 class RegisterAgain(Struct, frozen=True, kw_only=True):

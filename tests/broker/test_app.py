@@ -101,6 +101,17 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
     made.close()
 
 
+def test_a_beat_is_answered_to_the_device_so_that_it_knows_that_it_is_heard(rig: Rig) -> None:
+    """The pulse beats from a socket of its own, and the device thread hears that it arrived."""
+    rig.join()
+    pulse = rig._dealer(rig.endpoints.neuron, b"P1", Plane.PULSE)
+    pulse.send_multipart(pack(m.Heartbeat(route=b"N1", turn=1, phase="idle"), NEURON_SESSION))
+    heard = rig.receive(rig.neuron)[1]
+    assert isinstance(heard, m.Registered)
+    assert heard.answers_beats
+    pulse.close()
+
+
 def test_a_request_goes_to_the_neuron_and_its_answer_comes_back(rig: Rig) -> None:
     """Submit becomes Generate with the same payload; verdict, deltas and terminal reach the edge in order."""
     rig.join()

@@ -9,6 +9,7 @@ from broker_bench import PROMPT, Bench, fault_code, kinds, models, session_of, t
 from msgspec import Struct
 
 from cortex.broker.events import EdgeUnreachable, FromEdge, FromNeuron, NeuronUnreachable
+from cortex.broker.neuronside import WELCOME
 from cortex.protocol import liveness
 from cortex.protocol import messages as m
 from cortex.protocol.faults import Code, Fault
@@ -25,7 +26,7 @@ def bench() -> Bench:
 
 def test_a_neuron_registers_becomes_ready_and_beats(bench: Bench) -> None:
     """A device process introduces itself, says what it holds, and its beats are noted."""
-    assert to_neuron(bench.register()) == [m.Registered(interval_ms=1000)]
+    assert to_neuron(bench.register()) == [WELCOME]
     bench.ready(m=2)
     neuron = bench.broker.neurons[b"neuron"]
     assert (neuron.state, neuron.free("m")) == ("ready", 2)
@@ -104,10 +105,22 @@ def test_a_new_process_on_an_old_route_replaces_it(bench: Bench) -> None:
 def test_a_namesake_is_asked_whether_it_still_lives(bench: Bench) -> None:
     """A device that died and came back under a new route: the message to the old one finds it gone at once."""
     bench.join(m=1)
-    effects = bench.from_neuron(m.Register(node="neuron", device=Device(kind="sim")), b"again")
-    assert to_neuron(effects, b"neuron") == [m.Registered(interval_ms=1000)]
+    register = m.Register(node="neuron", device=Device(kind="sim"))
+    effects = bench.from_neuron(register, b"again", session=b"reborn!!")
+    assert to_neuron(effects, b"neuron") == [WELCOME]
     bench.broker.handle(NeuronUnreachable(b"neuron"), bench.now)
     assert list(bench.broker.neurons) == [b"again"]
+
+
+def test_a_process_that_calls_anew_is_one_device(bench: Bench) -> None:
+    """It heard nothing and comes under another route: what it was and what it had there is lost at once."""
+    bench.join(m=1)
+    bench.submit("r")
+    register = m.Register(node="neuron", device=Device(kind="sim"))
+    effects = bench.from_neuron(register, b"again", session=session_of(b"neuron"))
+    assert to_neuron(effects, b"again") == [WELCOME]
+    assert list(bench.broker.neurons) == [b"again"]
+    assert bench.state("r") == "waiting"
 
 
 def test_registering_twice_keeps_what_is_known(bench: Bench) -> None:

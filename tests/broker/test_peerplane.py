@@ -9,6 +9,7 @@ import pytest
 import zmq
 from msgspec import Struct
 
+from cortex.broker.mail import Socket
 from cortex.broker.peerplane import PeerPlane, Reply
 from cortex.protocol import messages as m
 from cortex.protocol.codec import encode
@@ -110,4 +111,37 @@ def test_an_answer_that_cannot_be_read_leaves_the_operator_to_the_deadline(rig: 
         assert answers == []
         plane.tick(60.0)
         assert [type(answer) for answer in answers] == [m.CommandFailed]
+        plane.close()
+
+
+def test_a_broker_that_is_silent_is_called_anew(rig: Rig) -> None:
+    """Under another routing id, over another socket, of which whoever polls is told; then it is asked there."""
+    with rig.context.socket(zmq.ROUTER) as other:
+        port = other.bind_to_random_port("tcp://127.0.0.1")
+        plane = PeerPlane(
+            rig.context,
+            b"broker-t",
+            "",
+            (f"tcp://127.0.0.1:{port}",),
+            beat=lambda: m.PeerBeat(name="a"),
+            handle=lambda _event, _now: None,
+        )
+        replaced: list[tuple[Socket, Socket]] = []
+        plane.replaced = lambda old, new: replaced.append((old, new))
+        (first,) = plane.sockets
+        assert first.poll(2000, zmq.POLLOUT)
+        for quarter in range(13):
+            plane.tick(quarter / 4)
+        (second,) = plane.sockets
+        assert replaced == [(first, second)]
+        assert first.closed
+        before, *_ = other.recv_multipart()
+        assert second.poll(2000, zmq.POLLOUT)
+        plane.tick(4.5)
+        while (route := other.recv_multipart()[0]) == before:
+            pass
+        other.send_multipart([route, *pack(m.PeerBeat(name="b"), SESSION)])
+        assert second.poll(2000)
+        plane.receive(second, 4.5)
+        assert plane.forward("b", m.StatusQuery(), lambda _answer: None, 4.5)
         plane.close()

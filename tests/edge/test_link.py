@@ -16,6 +16,7 @@ from cortex.edge.link import FIRST_WELCOME, FleetLink
 from cortex.protocol.codec import encode_request
 from cortex.protocol.deltas import Delta
 from cortex.protocol.faults import Code, Fault, FaultError
+from cortex.protocol.kit.sockets import Plane, bind, new_context, open_socket, receive
 from cortex.protocol.messages import Accepted, Finished
 from cortex.protocol.owner import owner
 from cortex.protocol.request import Chat, Sampling, Text, Turn
@@ -329,3 +330,21 @@ def test_no_context_exists_before_the_worker_starts(endpoint):
     """A link is built before the fork of nothing: ZeroMQ does not survive one."""
     link = FleetLink([endpoint], Gateway())
     assert not any(isinstance(value, zmq.Context | zmq.Socket) for value in vars(link).values())
+
+
+def test_a_broker_that_says_nothing_is_called_anew_under_another_name(endpoint):
+    """It has another of this route in its books, and would hear this one never."""
+    context = new_context()
+    with open_socket(context, zmq.ROUTER, Plane.EDGE) as broker:
+        bind(broker, endpoint)
+
+        async def scenario(link):
+            routes = set()
+            while len(routes) < 3:
+                await asyncio.sleep(0.01)
+                while (frames := receive(broker)) is not None:
+                    routes.add(frames[0])
+            assert not link.catalogue.broker
+
+        linked(endpoint, scenario, interval_s=0.05)
+    context.term()

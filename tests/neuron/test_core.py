@@ -96,6 +96,32 @@ def test_it_registers_again_when_told_to(bench: Bench) -> None:
     assert [type(x) for x in bench.give(m.RegisterAgain())] == [m.Register]
 
 
+def test_an_answer_to_a_beat_is_no_reason_to_tell_everything_again(bench: Bench) -> None:
+    """The broker says a word a second; what is held is told when it changes."""
+    assert bench.give(m.Registered(interval_ms=1000, answers_beats=True)) == []
+    assert bench.core.links[0].awaits
+
+
+def test_a_broker_that_answers_no_beats_is_not_waited_for(bench: Bench) -> None:
+    """One of an earlier version says nothing once it has answered the introduction."""
+    assert not bench.core.links[0].awaits
+    bench.give(m.RegisterAgain())
+    assert bench.core.links[0].awaits
+
+
+def test_a_broker_that_is_called_anew_is_met_as_if_for_the_first_time(bench: Bench) -> None:
+    """What it had is cancelled, what waited for it forgotten; it is told the counter's new routing id."""
+    bench.give(generate(), chat(max_tokens=100))
+    bench.core.link_renewed(0, b"C-new", bench.now)
+    bench.run(1.0)
+    assert bench.core.live == ((),)
+    bench.core.link_up(0)
+    [introduction] = bench.sent()
+    assert isinstance(introduction, m.Register)
+    assert introduction.counter == b"C-new"
+    assert [type(one) for one in bench.give(m.Registered(interval_ms=1000))] == [m.Ready]
+
+
 def test_a_request_is_accepted_streamed_and_finished_once(bench: Bench) -> None:
     """Accepted, then contiguous deltas, then one terminal with the totals."""
     accepted = bench.give(generate(), chat())

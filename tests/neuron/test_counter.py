@@ -10,6 +10,7 @@ import pytest
 import zmq
 
 from cortex.neuron.device.counter import WAITING, Counter
+from cortex.neuron.device.lines import Addresses
 from cortex.protocol.codec import decode, encode_request
 from cortex.protocol.faults import Code, fault
 from cortex.protocol.frames import pack, unpack
@@ -17,7 +18,7 @@ from cortex.protocol.kit.sockets import Plane, new_context, open_socket
 from cortex.protocol.messages import Tallied, Tally
 from cortex.protocol.request import Chat, Complete, Count, Text, Turn
 
-ROUTE, SESSION = b"C-counter", b"neuron-1"
+SESSION = b"neuron-1"
 
 
 class Broker:
@@ -28,10 +29,15 @@ class Broker:
         self.socket = open_socket(self.context, zmq.ROUTER, Plane.NEURON)
         endpoint = f"inproc://{directory}"  # what was sent is there: how much waits does not hang on the time
         self.socket.bind(endpoint)
-        self.counter = Counter(self.context, (endpoint,), ROUTE, SESSION, tell)
+        self.addresses = Addresses((endpoint,))
+        self.counter = Counter(self.context, self.addresses, SESSION, tell)
         self.counter.start()
         self.ask("first")
         self.answers = {"first": self.hear()}
+
+    @property
+    def route(self) -> bytes:
+        return self.addresses[0].counter
 
     def ask(self, name: str, text: str = "hello", blob: bytes | None = None) -> None:
         """Ask, as soon as the counter is connected."""
@@ -41,7 +47,7 @@ class Broker:
         tally = Tally(request=name, attempt=1, edge=b"edge", model="m", source="/x")
         for _ in range(2000):
             try:
-                self.socket.send_multipart([ROUTE, *pack(tally, b"broker-1", (blob,))])
+                self.socket.send_multipart([self.route, *pack(tally, b"broker-1", (blob,))])
                 return
             except zmq.ZMQError:
                 self.counter.join(0.005)
@@ -51,7 +57,7 @@ class Broker:
         assert self.socket.poll(5000), "the counter does not answer"
         route, *frames = self.socket.recv_multipart()
         envelope = unpack(frames)
-        assert (route, envelope.session) == (ROUTE, SESSION)
+        assert (route, envelope.session) == (self.route, SESSION)
         message = decode(envelope.kind, envelope.body)
         assert isinstance(message, Tallied)
         assert message.edge == b"edge"
@@ -108,7 +114,7 @@ def test_what_goes_wrong_stays_with_the_count(broker: Broker) -> None:
 
 def test_what_is_not_ours_is_dropped(broker: Broker) -> None:
     """Garbage neither ends it nor is answered."""
-    broker.socket.send_multipart([ROUTE, b"x", b"y"])
+    broker.socket.send_multipart([broker.route, b"x", b"y"])
     broker.ask("a")
     assert broker.hear().request == "a"
 
@@ -137,3 +143,14 @@ def test_too_many(tmp_path: Path) -> None:
     finally:
         go_on.set()
         broker.close()
+
+
+def test_it_answers_under_its_new_routing_id_when_the_device_calls_anew(tmp_path: Path) -> None:
+    """What was asked before is answered by nobody; what is asked afterwards is."""
+    broker = Broker(tmp_path, lambda _chat, _source: 7)
+    before = broker.route
+    broker.addresses.renew(0)
+    broker.ask("second")
+    assert broker.hear().tokens == 7
+    assert broker.route != before
+    broker.close()

@@ -19,11 +19,14 @@ from cortex.protocol.kit.sockets import (
     bind,
     check_bind,
     check_host,
+    dial,
+    has_mail,
     ipc_path,
     new_context,
     new_route,
     open_socket,
     private_directory,
+    receive,
 )
 
 
@@ -218,3 +221,50 @@ def test_only_this_module_sets_socket_options() -> None:
     """Every plane has its limits."""
     assert set(LIMITS) == set(Plane)
     assert sockets.MIN_LIBZMQ == (4, 3, 5)
+
+
+def test_whoever_calls_anew_is_heard_where_a_second_connection_of_one_route_never_is(
+    context, tmp_path: Path
+) -> None:
+    """While mail of the first waits unread, as it does where a broker was frozen, another of its name is deaf for good."""
+    tmp_path.chmod(0o700)
+    endpoint, route = f"ipc://{tmp_path}/s", new_route(b"E")
+    with open_socket(context, zmq.ROUTER, Plane.EDGE) as router:
+        bind(router, endpoint)
+
+        def say(text: bytes, name: bytes) -> zmq.Socket[bytes]:
+            socket = dial(context, Plane.EDGE, endpoint, name)
+            assert socket.poll(2000, zmq.POLLOUT)
+            socket.send(text)
+            return socket
+
+        def heard(socket: zmq.Socket[bytes]) -> list[list[bytes]]:
+            found = []
+            while socket.poll(50):
+                while (frames := receive(socket)) is not None:
+                    found.append(frames)
+            return found
+
+        say(b"before", route).close(linger=500)
+        same, fresh = say(b"deaf", route), say(b"heard", new_route(b"E"))
+        texts = [frames[-1] for frames in heard(router)]
+        assert b"heard" in texts
+        assert b"deaf" not in texts
+        same.close()
+        fresh.close()
+
+
+def test_a_socket_that_is_let_go_leaves_none_behind(context, tmp_path: Path) -> None:
+    """However often somebody calls anew."""
+    tmp_path.chmod(0o700)
+    endpoint = f"ipc://{tmp_path}/s"
+    with open_socket(context, zmq.ROUTER, Plane.EDGE) as router:
+        bind(router, endpoint)
+        before = len(list(Path("/proc/self/fd").iterdir()))
+        for _ in range(20):
+            socket = dial(context, Plane.EDGE, endpoint, new_route(b"E"))
+            assert socket.poll(2000, zmq.POLLOUT)
+            assert not has_mail(socket)
+            socket.close(linger=0)
+        while len(list(Path("/proc/self/fd").iterdir())) > before + 4:
+            router.poll(5)

@@ -79,6 +79,17 @@ class Processes:
             assert time.monotonic() < until, f"{what}\n{self.logs()}"
             time.sleep(0.02)
 
+    def tree(self, role: str) -> list[int]:
+        """The process ids of a role and all its descendants."""
+        found = [self.processes[role].pid]
+        for pid in found:
+            try:
+                children = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+            except OSError:
+                continue
+            found += [int(child) for child in children.split()]
+        return found
+
     def logs(self) -> str:
         return "\n".join(f"── {p.name}\n{p.read_text()[-3000:]}" for p in sorted(self.data.glob("*.log")))
 
@@ -169,17 +180,6 @@ class Stack(Processes):
             return self.status()
         except NoAnswerError:
             return None
-
-    def tree(self, role: str) -> list[int]:
-        """The process ids of a role and all its descendants."""
-        found = [self.processes[role].pid]
-        for pid in found:
-            try:
-                children = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-            except OSError:
-                continue
-            found += [int(child) for child in children.split()]
-        return found
 
     def cpu_s(self, role: str) -> float:
         """Processor time that a role's processes have used, as the scheduler measured it (not sampled by ticks)."""

@@ -57,11 +57,15 @@ class Device:
         self.log = directory / "device.log"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "cortex.neuron.device", msgspec.json.encode(spec).decode()],
+                [sys.executable, "-P", "-m", "cortex.neuron.device"],
                 env={**os.environ, "PYTHONSAFEPATH": "1", "OMP_NUM_THREADS": "1"},
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
             )
+            assert self.process.stdin is not None
+            with self.process.stdin as told:
+                told.write(msgspec.json.encode(spec))
         self.route = b""
         self.ready = m.Ready(version=-1, device=spec["device"], models=())
         self.beat: m.Heartbeat | None = None

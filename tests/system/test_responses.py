@@ -26,6 +26,8 @@ LOOK: dict[str, Any] = {
 }
 CALL = '<tool_call>\n{"name": "look", "arguments": {"path": "a.py"}}\n</tool_call>'
 LONG = "word " * 200
+HUGE = "word " * 40_000
+"""Settings with this one do not fit into an argument of a process."""
 
 
 class City(BaseModel):
@@ -40,6 +42,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         "seen: print(1)": "It prints 1.",
         "city": '{"name": "Rome"}',
         "long": LONG,
+        "huge": HUGE,
         "cut": CALL.replace("a.py", "x" * 400),
     }
     sim = {

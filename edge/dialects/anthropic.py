@@ -27,6 +27,7 @@ from cortex.edge.dialects.fields import (
     within,
 )
 from cortex.edge.dialects.offering import Offering
+from cortex.edge.dialects.schema_check import check_schemas
 from cortex.protocol.request import Chat, ResponseFormat, Sampling, ToolChoice, ToolSpec, Turn
 
 OWN = (None, "custom")
@@ -65,7 +66,7 @@ def _chat(body: Body, seed: int) -> Chat:
     check_name(body.model, "model")
     turns = turns_of(body.system, body.messages)
     tools = _tools(body.tools or [])
-    return Chat(
+    chat = Chat(
         model=body.model,
         turns=turns,
         tools=tools,
@@ -74,6 +75,12 @@ def _chat(body: Body, seed: int) -> Chat:
         response_format=_response_format(body),
         template_options=thinking_options(_thinks(body, turns)),
     )
+    places = (
+        (tool.name, f"tools[{index}].input_schema")
+        for index, tool in enumerate(body.tools or ())
+        if tool.type in OWN
+    )
+    return check_schemas(chat, f"{format_of(body)[1]}.schema", places)
 
 
 # ── tools ────────────────────────────────────────────────────────────────────────────────────────────────────────

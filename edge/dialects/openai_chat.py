@@ -24,6 +24,7 @@ from cortex.edge.dialects.openai_chat_body import Part as BodyPart
 from cortex.edge.dialects.openai_chat_body import ToolChoice as BodyToolChoice
 from cortex.edge.dialects.openai_chat_body import read as read_body
 from cortex.edge.dialects.openai_sampling import sampling_of
+from cortex.edge.dialects.schema_check import check_schemas
 from cortex.edge.images import Images
 from cortex.protocol.request import (
     Chat,
@@ -75,6 +76,12 @@ def parse(data: bytes, *, seed: int = 0) -> ParsedChat:
         response_format=_response_format(body),
         template_options=_template_options(body),
     )
+    places = (
+        (tool.function.name, f"tools[{index}].function.parameters")
+        for index, tool in enumerate(body.tools or ())
+        if tool.function is not None
+    )
+    check_schemas(chat, "response_format.json_schema.schema", places)
     wants_usage = body.stream_options is not None and bool(body.stream_options.include_usage)
     return ParsedChat(chat, bool(body.stream), wants_usage)
 

@@ -6,6 +6,7 @@ what was kept of it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import msgspec
@@ -28,6 +29,7 @@ from cortex.edge.dialects.openai_responses_body import Body, Function, Kind, Ref
 from cortex.edge.dialects.openai_responses_body import ToolChoice as BodyToolChoice
 from cortex.edge.dialects.openai_responses_items import turns_of
 from cortex.edge.dialects.openai_responses_kept import Kept, as_items
+from cortex.edge.dialects.schema_check import check_schemas
 from cortex.protocol.request import Chat, ResponseFormat, Sampling, Text, ToolChoice, ToolSpec, Turn
 
 MAX_ITEMS = 16_384
@@ -99,6 +101,8 @@ def parse(data: bytes, *, seed: int = 0, kept: bytes = b"") -> ParsedResponse:
         response_format=_response_format(body),
         template_options=thinking_options(None if effort is None else effort not in THINKING_OFF),
     )
+    places = ((tool.name, f"{at}.parameters") for at, tool in _functions_of(body.tools or []))
+    check_schemas(chat, "text.format.schema", places)
     store = body.store is not False
     return ParsedResponse(chat, bool(body.stream), store, _settings(data), (*earlier, *items))
 
@@ -128,13 +132,17 @@ def _settings(data: bytes) -> bytes:
 def _tools(tools: list[Raw]) -> tuple[ToolSpec, ...]:
     """The functions among them. Tools that run elsewhere are not offered to the model: nobody here could run them."""
     offering = Offering(len(tools))
-    for index, raw in enumerate(tools):
-        at = f"tools[{index}]"
-        if decode_at(raw, _kinds, at).type not in (None, "function"):
-            continue
-        tool = decode_at(raw, _functions, at)
+    for at, tool in _functions_of(tools):
         offering.add(tool.name, tool.description, tool.parameters, f"{at}.name", f"{at}.parameters")
     return offering.tools
+
+
+def _functions_of(tools: list[Raw]) -> Iterator[tuple[str, Function]]:
+    """Each with its place."""
+    for index, raw in enumerate(tools):
+        at = f"tools[{index}]"
+        if decode_at(raw, _kinds, at).type in (None, "function"):
+            yield at, decode_at(raw, _functions, at)
 
 
 def _tool_choice(body: Body, tools: tuple[ToolSpec, ...]) -> tuple[ToolChoice, tuple[ToolSpec, ...]]:

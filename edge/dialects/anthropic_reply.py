@@ -9,6 +9,7 @@ from msgspec import DecodeError, Raw
 from msgspec.json import Decoder, Encoder
 
 from cortex.edge.dialects.dialect import Answered
+from cortex.edge.dialects.partial_json import whole_part
 from cortex.protocol.deltas import Delta, Finish, ReasoningPiece, TextPiece, ToolArguments, ToolEnd, ToolStart
 from cortex.protocol.values import Usage
 
@@ -63,6 +64,11 @@ class Ending:
         return reasons("end_turn") if self.stop is None else reasons("stop_sequence", self.stop)
 
 
+def tool_id(id_: str) -> str:
+    """A call's id as Anthropic's begin; families whose own ids mean something to their models keep them."""
+    return f"toolu_{id_[5:]}" if id_.startswith("call_") else id_
+
+
 def reasons(reason: str | None, stop: str | None = None) -> dict[str, object]:
     """The fields that tell why an answer has ended."""
     return {"stop_reason": reason, "stop_sequence": stop, "stop_details": None}
@@ -108,7 +114,10 @@ class _Block:
         self.closed = False
 
     def told(self) -> dict[str, object] | None:
-        """The block as clients know it; None for a call that has no end, or none that is JSON."""
+        """The block as clients know it; None for a call that is no JSON.
+
+        One that was cut short has the arguments that the SDKs read of its stream, for both are to be the same.
+        """
         text = "".join(self.texts)
         if self.kind == "text":
             return {"type": "text", "text": text}
@@ -116,7 +125,7 @@ class _Block:
             thoughts = Thoughts()
             thoughts.add(text)
             return {"type": "thinking", "thinking": text, "signature": thoughts.signature}
-        arguments = _input(text) if self.closed else None
+        arguments = _input(text if self.closed else whole_part(text))
         if arguments is None:
             return None
         return {"type": "tool_use", "id": self.id, "name": self.name, "input": arguments}
@@ -149,7 +158,7 @@ class MessageCollector:
                 case ReasoningPiece(text=text):
                     self._spoken("thinking", text)
                 case ToolStart(index=index, id=id_, name=name):
-                    self._blocks.append(_Block("tool_use", call=index, id_=id_, name=name))
+                    self._blocks.append(_Block("tool_use", call=index, id_=tool_id(id_), name=name))
                 case ToolArguments(index=index, text=text):
                     if (block := self._of_call(index)) is not None:
                         block.texts.append(text)
@@ -173,6 +182,7 @@ class MessageCollector:
 
     def body(self, usage: Usage) -> bytes:
         """The whole answer."""
-        content = [told for block in self._blocks if (told := block.told()) is not None]
-        self._ending.calls = sum(block["type"] == "tool_use" for block in content)
+        told = [(block.told(), block.closed) for block in self._blocks]
+        content = [block for block, _ in told if block is not None]
+        self._ending.calls = sum(closed for block, closed in told if block is not None)
         return _encode(message_of(self._answered, content or [EMPTY], self._ending.told(), usage))

@@ -12,7 +12,15 @@ from collections.abc import Mapping
 
 from msgspec.json import Encoder
 
-from cortex.edge.dialects.anthropic_reply import EMPTY, Ending, Thoughts, message_of, reasons, usage_of
+from cortex.edge.dialects.anthropic_reply import (
+    EMPTY,
+    Ending,
+    Thoughts,
+    message_of,
+    reasons,
+    tool_id,
+    usage_of,
+)
 from cortex.edge.dialects.dialect import Answered
 from cortex.edge.errors import ANTHROPIC
 from cortex.protocol.deltas import Delta, Finish, ReasoningPiece, TextPiece, ToolArguments, ToolEnd, ToolStart
@@ -45,7 +53,10 @@ class MessageStream:
         self._ending = Ending()
 
     def start(self, prompt_tokens: int) -> bytes:
-        """The message, still without content; sent as soon as the request has a place in line."""
+        """The message, still without content; sent as soon as the request has a place in line.
+
+        What of the prompt was found in a cache is told at the end, with all other figures: it is not known yet.
+        """
         message = message_of(self._answered, [], reasons(None), Usage(prompt=prompt_tokens))
         return _event("message_start", message=message)
 
@@ -65,7 +76,7 @@ class MessageStream:
                 self._thoughts.add(text)
                 return data
             case ToolStart(index=index, id=id_, name=name):
-                block = {"type": "tool_use", "id": id_, "name": name, "input": {}}
+                block = {"type": "tool_use", "id": tool_id(id_), "name": name, "input": {}}
                 data = self._close() + self._begin(block, b"input_json_delta", b"partial_json")
                 self._call = index
                 return data

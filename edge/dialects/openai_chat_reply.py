@@ -164,9 +164,10 @@ def _common(answered: Answered, kind: str) -> dict[str, object]:
 class _Choice(Struct):
     text: list[str] = field(default_factory=list)
     reasoning: list[str] = field(default_factory=list)
-    begun: dict[int, tuple[str, str, list[str]]] = field(default_factory=dict)
-    calls: list[tuple[str, str, str]] = field(default_factory=list)
-    """Those that ended, as (id, name, arguments): half a call is none."""
+    calls: dict[int, tuple[str, str, list[str]]] = field(default_factory=dict)
+    """By index: id, name, arguments in pieces. Of one that the limit cut they are no JSON, as in a stream."""
+    ended: int = 0
+    """Calls that are whole."""
     scores: list[Score] = field(default_factory=list)
     reason: str = "stop"
 
@@ -181,10 +182,10 @@ class _Choice(Struct):
             message["reasoning_content"] = "".join(self.reasoning)
         if self.calls:
             message["tool_calls"] = [
-                {"id": id_, "type": "function", "function": {"name": name, "arguments": arguments}}
-                for id_, name, arguments in self.calls
+                {"id": id_, "type": "function", "function": {"name": name, "arguments": "".join(arguments)}}
+                for id_, name, arguments in self.calls.values()
             ]
-        reason = reason_of(self.reason, len(self.calls))
+        reason = reason_of(self.reason, self.ended)
         logprobs = logprobs_of(self.scores) if self.scores else None
         return {"index": index, "message": message, "logprobs": logprobs, "finish_reason": reason}
 
@@ -206,13 +207,12 @@ class ChatCollector:
                 case ReasoningPiece(text=text):
                     choice.reasoning.append(text)
                 case ToolStart(index=index, id=id_, name=name):
-                    choice.begun[index] = (id_, name, [])
+                    choice.calls[index] = (id_, name, [])
                 case ToolArguments(index=index, text=text):
-                    if index in choice.begun:
-                        choice.begun[index][2].append(text)
-                case ToolEnd(index=index):
-                    if (call := choice.begun.pop(index, None)) is not None:
-                        choice.calls.append((call[0], call[1], "".join(call[2])))
+                    if index in choice.calls:
+                        choice.calls[index][2].append(text)
+                case ToolEnd():
+                    choice.ended += 1
                 case Scores(scores=scores):
                     choice.scores += scores
                 case Finish(reason=reason):

@@ -55,7 +55,7 @@ def test_a_tool_call_travels():
         tools = [{"name": "look", "input_schema": {"type": "object"}}]
         exchange = await world.post({**HI, "tools": tools}, MESSAGES).done()
         assert exchange.json["content"] == [
-            {"type": "tool_use", "id": "call_1", "name": "look", "input": {"a": 1}}
+            {"type": "tool_use", "id": "toolu_1", "name": "look", "input": {"a": 1}}
         ]
         assert world.link.chat.tools[0].name == "look"
 

@@ -205,16 +205,18 @@ def test_an_empty_answer_is_a_valid_stream():
         assert collected(deltas)["content"] == [empty]
 
 
-def test_half_a_call_is_none():
-    """Cut by the limit: the stream closes the block that it has begun and says why; the whole message has no call."""
+def test_half_a_call_is_half_a_call():
+    """Cut by the limit: the block ends, and the limit is told; a whole message has of it what the SDK reads of a stream."""
     deltas = [
         delta(TextPiece("a")),
-        delta(ToolStart(0, "t", "write"), ToolArguments(0, '{"text":"ab')),
+        delta(ToolStart(0, "t", "write"), ToolArguments(0, '{"path":"a.py","text":"ab')),
         delta(Finish("length")),
     ]
     assert streamed(deltas)[-3:] == [{"type": "content_block_stop", "index": 1}, *ending("max_tokens")]
     body = collected(deltas)
-    assert (body["content"], body["stop_reason"]) == ([{"type": "text", "text": "a"}], "max_tokens")
+    cut = {"type": "tool_use", "id": "t", "name": "write", "input": {"path": "a.py"}}
+    assert (body["content"], body["stop_reason"]) == ([{"type": "text", "text": "a"}, cut], "max_tokens")
+    assert read(encoded(deltas)) == body
 
 
 @pytest.mark.parametrize("arguments", ["{", "[]", '"x"', '{"a":}', "{}}"])
@@ -309,7 +311,10 @@ def stretches(draw, text):
 
 @st.composite
 def scripts(draw):
-    """Pieces as a neuron may say them, in deltas of any size: thoughts, text and calls in any order, and a finish."""
+    """Pieces as a neuron may say them, in deltas of any size: thoughts, text and calls in any order, and a finish.
+
+    The limit may come within a call.
+    """
     pieces = []
     calls = 0
     for kind in draw(st.lists(st.sampled_from("rtc"), max_size=5)):
@@ -323,9 +328,13 @@ def scripts(draw):
             pieces += [ToolArguments(calls, one) for one in draw(stretches(text))]
             pieces.append(ToolEnd(calls))
             calls += 1
+    reason = draw(st.sampled_from(["stop", "length", "tool_calls"]))
+    if reason == "length" and pieces and isinstance(pieces[-1], ToolEnd):
+        *pieces, (last, _) = *pieces[:-2], pieces[-2:]
+        pieces.append(ToolArguments(last.index, last.text[: draw(st.integers(0, len(last.text)))]))
     pieces.append(
         Finish(
-            draw(st.sampled_from(["stop", "length", "tool_calls"])),
+            reason,
             draw(st.sampled_from(["", "END"])),
             draw(st.booleans()),
         )

@@ -177,6 +177,7 @@ def test_a_full_worker_refuses_before_reading():
         await second.done()
         assert second.status == 503
         assert second.headers["retry-after"] == "2"
+        assert second.headers["server"] == "cortex"
         assert second.json["error"]["code"] == "overloaded"
         app.wait.set()
         assert (await Exchange(wrapped, "GET").done()).status == 200

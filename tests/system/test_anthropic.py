@@ -140,13 +140,16 @@ def test_the_asynchronous_client(stack: Stack) -> None:
     asyncio.run(scenario())
 
 
-def test_half_a_call_is_none(client: Anthropic) -> None:
-    """Cut by the limit the whole message has no call, and a stream says that the limit was met."""
+def test_half_a_call_is_half_a_call(client: Anthropic) -> None:
+    """Cut by the limit, streamed or whole, it has what was whole of its arguments, and the limit is told."""
     asked = ask("cut", tools=TOOLS, max_tokens=40)
     message = client.messages.create(**asked)
-    assert ([one.type for one in message.content], message.stop_reason) == (["text"], "max_tokens")
+    [call] = message.content
+    assert (call.name, call.input, message.stop_reason) == ("write_file", {"path": "a.py"}, "max_tokens")
     with client.messages.stream(**asked) as stream:
-        assert stream.get_final_message().stop_reason == "max_tokens"
+        again = stream.get_final_message()
+    assert again.stop_reason == "max_tokens"
+    assert [(one.name, one.input) for one in again.content] == [(call.name, call.input)]
 
 
 def test_a_call_that_breaks_in_a_stream_is_an_error(client: Anthropic) -> None:
@@ -165,7 +168,7 @@ def test_a_limit_beyond_the_context_is_clamped(client: Anthropic) -> None:
     asked = {**ask("x" * 400), "model": "org/narrow", "max_tokens": 64_000}
     with client.messages.stream(**asked) as stream:
         message = stream.get_final_message()
-    assert message.stop_reason == "max_tokens"
+    assert message.stop_reason == "model_context_window_exceeded"
     assert message.usage.input_tokens + message.usage.output_tokens == CONTEXT
 
 

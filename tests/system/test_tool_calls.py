@@ -132,14 +132,15 @@ def test_a_call_that_breaks_after_it_began_is_an_error(client: OpenAI) -> None:
     assert caught.value.code == "tool_call_malformed"
 
 
-def test_half_a_file_is_no_call(client: OpenAI) -> None:
-    """Cut by the token limit, a call has no end: the whole answer has no call, and both say that the limit was met."""
+def test_half_a_file_is_half_a_call(client: OpenAI) -> None:
+    """Cut by the token limit, a call has no end: streamed or whole its arguments are no JSON, and the limit is told."""
     answer = ask(client, "cut", max_tokens=40).choices[0]
-    assert (answer.message.tool_calls, answer.finish_reason) == (None, "length")
     _, calls, reason = streamed(client, "cut", max_tokens=40)
-    assert reason == "length"
+    assert answer.finish_reason == reason == "length"
+    [call] = answer.message.tool_calls
+    assert call.function.arguments == calls[0][2]
     with pytest.raises(ValueError, match="Unterminated string"):
-        json.loads(calls[0][2])
+        json.loads(call.function.arguments)
 
 
 def test_replayed_arguments_that_are_malformed_are_no_error(client: OpenAI) -> None:

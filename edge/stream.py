@@ -1,7 +1,8 @@
-"""The mailbox of one request: what the broker says about it, as its HTTP handler takes it. Bounded in bytes.
+"""The mailbox of one request: what the broker says about it, as its HTTP handler takes it. Bounded in bytes of memory.
 
-Everything that is there is taken at once, so that one wake-up costs one write, however many tokens have come. It
-knows no sockets and no dialect; whoever fills it decides what an overflow means.
+Everything that is there is taken at once, so that one wake-up costs one write, however many tokens have come; of a box
+that filled up behind a slow reader no more than a write's worth, so that other requests have their turn. It knows no
+sockets and no dialect; whoever fills it decides what an overflow means.
 """
 
 from __future__ import annotations
@@ -9,16 +10,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from cortex.protocol.deltas import Delta, ReasoningPiece, TextPiece, ToolArguments
+from cortex.protocol.deltas import Delta, ReasoningPiece, Scores, TextPiece, ToolArguments, ToolStart
 from cortex.protocol.faults import Fault, FaultError
 from cortex.protocol.messages import Accepted, Counted, Finished, Loading, Queued
 
 Outcome = Finished | Counted | Fault
 Item = Queued | Loading | Accepted | Delta | Finished | Counted | Fault
 
-MAX_BYTES = 1024 * 1024
-ITEM_BYTES = 64
-"""What an item weighs besides its text."""
+MAX_BYTES = 4 * 1024 * 1024
+WRITE_BYTES = 64 * 1024
+"""What is taken at once: some milliseconds of encoding."""
+ITEM_BYTES = 400
+"""What an item weighs in memory besides its text."""
+RATED_BYTES = 128
+"""What each token weighs that a score names; with twenty alternatives they are nearly all of a delta."""
 
 
 class Stream:
@@ -85,22 +90,25 @@ class Stream:
     async def take(self) -> list[Item]:
         """All items that are there, in order; waits for one. Empty after `keepalive_s` of silence.
 
-        The parts of a prompt that is said again come one at a time: each takes a while to write, if it is rated, and
-        other requests have their turn between them.
+        Of more than `WRITE_BYTES` the rest comes next time, and so do the parts of a prompt that is said again, one by
+        one: they take a while to write, and other requests have their turn between them.
         """
         if not self._items:
             await self._wait()
-        elif self._parts:
+        elif self._is_crowded():
             await asyncio.sleep(0)
         items, self._items = self._items, []
-        self._bytes = 0
-        if self._parts:
-            cut = next((at for at, item in enumerate(items, start=1) if _is_part(item)), len(items))
-            items, self._items = items[:cut], items[cut:]
-            self._bytes = sum(map(_weight, self._items))
+        if self._is_crowded():
+            items, self._items = _cut(items)
+            self._bytes -= sum(map(_weight, items))
             self._parts -= _is_part(items[-1])
+        else:
+            self._bytes = 0
         self._taken_at = self._loop.time()
         return items
+
+    def _is_crowded(self) -> bool:
+        return bool(self._parts) or self._bytes > WRITE_BYTES
 
     @property
     def prompt_tokens(self) -> int:
@@ -143,11 +151,28 @@ def _is_part(item: Item) -> bool:
     return type(item) is Delta and not item.tokens
 
 
+def _cut(items: list[Item]) -> tuple[list[Item], list[Item]]:
+    """What is written now, and the rest: up to the first part of a prompt, or as much as a write's worth."""
+    size = 0
+    for at, item in enumerate(items, start=1):
+        size += _weight(item)
+        if size >= WRITE_BYTES or _is_part(item):
+            return items[:at], items[at:]
+    return items, []
+
+
 def _weight(item: Item) -> int:
-    """A prompt that is said again weighs nothing: it comes once, and is as long as the client made it."""
+    """The terminal weighs nothing, nor a prompt that is said again: it comes once, and is as long as the client made it."""
+    if type(item) is not Delta:
+        return 0 if isinstance(item, Outcome) else ITEM_BYTES
+    if not item.tokens:
+        return 0
     weight = ITEM_BYTES
-    if type(item) is Delta and item.tokens:
-        for piece in item.pieces:
-            if type(piece) is TextPiece or isinstance(piece, (ReasoningPiece, ToolArguments)):
-                weight += len(piece.text)
+    for piece in item.pieces:
+        if type(piece) is TextPiece or isinstance(piece, (ReasoningPiece, ToolArguments)):
+            weight += len(piece.text)
+        elif isinstance(piece, Scores):
+            weight += RATED_BYTES * sum(1 + len(score.likeliest) for score in piece.scores)
+        elif isinstance(piece, ToolStart):
+            weight += len(piece.id) + len(piece.name)
     return weight

@@ -15,7 +15,7 @@ from cortex.edge.dialects.openai_completions_reply import CompletionStream, tota
 from cortex.edge.errors import internal
 from cortex.edge.metrics import Record
 from cortex.edge.resources.generate import has_content
-from cortex.edge.stream import Item, Stream
+from cortex.edge.stream import WRITE_BYTES, Item, Stream
 from cortex.edge.waiting import Waiting
 from cortex.protocol.deltas import Delta
 from cortex.protocol.faults import Code, Fault
@@ -36,7 +36,7 @@ class Prompt(NamedTuple):
 
 
 class SeveralEvents:
-    """The events of all of them. All that is there goes out in one write."""
+    """The events of all of them. All that is there goes out in one write, unless it is much: others wait as well."""
 
     def __init__(self, prompts: list[Prompt], waiting: Waiting) -> None:
         self._prompts = prompts
@@ -54,32 +54,32 @@ class SeveralEvents:
             self._begun = True
             return self._prompts[0].encoder.start(0)
         while not self._ended:
-            if data := self._written(await self._taken()):
+            if data := self._written(await self._ready()):
                 return data
         raise StopAsyncIteration
 
-    async def _taken(self) -> list[tuple[int, list[Item]]]:
-        """What has come of any of them; waits until something has."""
+    async def _ready(self) -> list[int]:
+        """Of which of them something has come, who waits longest first; waits until something has."""
         for number, prompt in enumerate(self._prompts):
             if number not in self._usages and number not in self._taking:
                 self._taking[number] = asyncio.ensure_future(prompt.stream.take())
         await asyncio.wait(self._taking.values(), return_when=asyncio.FIRST_COMPLETED)
-        ready = sorted(number for number, task in self._taking.items() if task.done())
-        return [(number, self._taking.pop(number).result()) for number in ready]
+        return [number for number, task in self._taking.items() if task.done()]
 
-    def _written(self, taken: list[tuple[int, list[Item]]]) -> bytes:
-        out: list[bytes] = []
-        for number, items in taken:
+    def _written(self, ready: list[int]) -> bytes:
+        data = b""
+        is_quiet = True
+        for number in ready:
+            items = self._taking.pop(number).result()
+            is_quiet = is_quiet and not items
             try:
-                out += [self._encode(number, item) for item in items]
+                data += b"".join([self._encode(number, item) for item in items])
             except Exception:
                 log.exception("request %s could not be encoded", self._prompts[number].stream.request)
-                out.append(self._fail(number, internal(self._prompts[number].stream.request)))
-            if self._ended:
+                data += self._fail(number, internal(self._prompts[number].stream.request))
+            if self._ended or len(data) >= WRITE_BYTES:
                 break
-        data = b"".join(out)
-        is_quiet = not data and not any(items for _, items in taken)
-        return self._waiting.quiet(time.monotonic()) if is_quiet else data
+        return self._waiting.quiet(time.monotonic()) if is_quiet and not data else data
 
     def _encode(self, number: int, item: Item) -> bytes:
         prompt = self._prompts[number]

@@ -8,10 +8,15 @@ from edge_world import World, run
 from hypothesis import given
 from hypothesis import strategies as st
 from memory_link import accepted, delta, fail, finished
+from prometheus_client import CollectorRegistry
 
 from cortex.edge.dialects.dialect import Answered
 from cortex.edge.dialects.openai_completions import parse
 from cortex.edge.dialects.openai_completions_reply import CompletionCollector, CompletionStream
+from cortex.edge.metrics import Metrics
+from cortex.edge.resources.several import Prompt, SeveralEvents
+from cortex.edge.stream import WRITE_BYTES, Stream
+from cortex.edge.waiting import Waiting
 from cortex.protocol.codec import decode_request, encode_request
 from cortex.protocol.deltas import Delta, Finish, Score, Scores, TextPiece
 from cortex.protocol.faults import Code, Fault, FaultError
@@ -280,6 +285,30 @@ def test_a_stream_of_several_shows_that_it_is_alive():
             world.link.streams[ticket.request].end(finished(ticket, 0, 0))
         await exchange.done()
         assert events_of(exchange)[1]
+
+    run(scenario())
+
+
+def test_what_filled_up_behind_a_slow_reader_leaves_in_several_writes():
+    """Each of a few dozen KiB, and every prompt has its turn: none is read to its end before another."""
+
+    async def scenario():
+        prompts = []
+        for number in range(9):
+            stream = Stream(f"r{number}", leave=lambda _: None)
+            for seq in range(200):
+                stream.put(Delta(f"r{number}", 1, 0, seq, [1], [TextPiece(str(number) * 1000)]))
+            stream.end(finished(stream, 200))
+            encoder = CompletionStream(Answered("r", "demo", 0), read(["a"] * 9), number)
+            record = Metrics(CollectorRegistry()).begin(stream.request, "demo", PATH)
+            prompts.append(Prompt(stream, encoder, record))
+        events = SeveralEvents(prompts, Waiting("demo"))
+        writes = [data async for data in events]
+        for number in range(9):
+            assert b"".join(writes).count(b"%d" % number * 1000) == 200
+        assert max(map(len, writes)) < 2 * WRITE_BYTES
+        last = [max(at for at, data in enumerate(writes) if b"%d" % n * 1000 in data) for n in range(9)]
+        assert max(last) - min(last) < 9 < len(writes)
 
     run(scenario())
 

@@ -1,11 +1,13 @@
 """The mailbox between the link and a handler."""
 
 import asyncio
+import tracemalloc
 
+import msgspec
 import pytest
 
-from cortex.edge.stream import Stream
-from cortex.protocol.deltas import Delta, TextPiece
+from cortex.edge.stream import WRITE_BYTES, Stream
+from cortex.protocol.deltas import Delta, Score, Scores, TextPiece, ToolStart
 from cortex.protocol.faults import Code, Fault, FaultError
 from cortex.protocol.messages import Queued
 
@@ -46,7 +48,7 @@ def test_the_parts_of_a_prompt_are_taken_one_by_one():
     """Others have their turn between them; they weigh nothing, and nothing is lost or moved."""
 
     async def scenario():
-        stream, _ = make(max_bytes=1000)
+        stream, _ = make(max_bytes=2000)
         parts = [Delta("r", 1, 0, 0, [], [TextPiece(str(at) * 2000)]) for at in range(3)]
         turns = []
         for item in (QUEUED, *parts, text("a"), text("b")):
@@ -92,11 +94,67 @@ def test_a_full_box_says_so():
     """More bytes than the bound and the link is told that its client is too slow."""
 
     async def scenario():
-        stream, _ = make(max_bytes=1000)
-        assert stream.put(text("x" * 500))
-        assert not stream.put(text("x" * 500))
+        stream, _ = make(max_bytes=2000)
+        assert stream.put(text("x" * 1000))
+        assert not stream.put(text("x" * 1000))
         await stream.take()
-        assert stream.put(text("x" * 500))
+        assert stream.put(text("x" * 1000))
+        stream.end(FAULT)
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        TextPiece("word"),
+        ToolStart(0, "call_0123456789", "get_weather"),
+        Scores([Score(b"word", -1.5)]),
+        Scores([Score(b"word", -1.5, [(b"word%d" % at, -1.5 - at) for at in range(20)])]),
+    ],
+)
+def test_a_box_holds_about_as_much_memory_as_it_may(piece):
+    """Whatever its items are made of: a token with twenty alternatives takes eight times the memory of a plain one."""
+
+    async def scenario():
+        stream, _ = make(max_bytes=100_000)
+        wire = msgspec.msgpack.encode(Delta("request-of-the-client", 1, 0, 0, [1], [piece]))
+        decode = msgspec.msgpack.Decoder(Delta).decode
+        tracemalloc.start()
+        try:
+            while stream.put(decode(wire)):
+                pass
+            held, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert 70_000 < held < 200_000
+        stream.end(FAULT)
+
+    run(scenario())
+
+
+def test_a_full_box_is_taken_in_writes_of_bounded_size():
+    """Others have their turn between them, nothing is lost or moved, and what was taken weighs nothing any more."""
+
+    async def scenario():
+        stream, _ = make(max_bytes=800_000)
+        sent = [text(str(at) * 1000) for at in range(200)]
+        assert all(map(stream.put, sent))
+        stream.end(FAULT)
+        taken, turns = [], []
+        while FAULT not in taken:
+            asyncio.get_running_loop().call_soon(turns.append, len(taken))
+            items = await stream.take()
+            assert sum(len(item.pieces[0].text) for item in items if item is not FAULT) <= WRITE_BYTES + 3000
+            taken += items
+        assert taken == [*sent, FAULT]
+        assert len(turns) > 2
+        stream, _ = make(max_bytes=400_000)
+        for at in range(10):
+            for _ in range(200):
+                assert stream.put(text(str(at) * 1000))
+            for _ in range(5):
+                await stream.take()
         stream.end(FAULT)
 
     run(scenario())

@@ -95,18 +95,19 @@ class NeuronSide:
     def _register(self, event: FromNeuron, message: m.Register, now: float) -> None:
         known = self._view.neurons.get(event.route)
         if known is None or known.session != event.session:
-            for route in [event.route, *self._former(event)]:
-                self.lose(route, now)
             neuron = Neuron(event.route, event.session, message.node, message.device, now)
+            for route in [event.route, *self._former(neuron)]:
+                self.lose(route, now)
             neuron.counter = message.counter
             self._ask_namesakes(neuron)
             self._view.admit(neuron)
             self._state.decisions.note(now, "neuron joined", neuron.name)
         self._state.effects.append(ToNeuron(event.route, WELCOME))
 
-    def _former(self, event: FromNeuron) -> list[bytes]:
-        """The same process as it was called before it heard nothing and called anew."""
-        return [one.route for one in self._view.neurons.values() if one.session == event.session]
+    def _former(self, neuron: Neuron) -> list[bytes]:
+        """The routes of the same device of the same process, from before it heard nothing and called anew."""
+        others = self._view.neurons.values()
+        return [one.route for one in others if (one.session, one.name) == (neuron.session, neuron.name)]
 
     def _ask_namesakes(self, neuron: Neuron) -> None:
         """A process that was replaced is unreachable, which this message finds out at once; one that lives ignores it."""

@@ -22,6 +22,10 @@ class Source(Struct, frozen=True):
     content: str | list[Block] | None = None
 
 
+class Sealed(Struct, frozen=True):
+    """What somebody else's server found, in a form of its own: nothing of it is read, however much there is."""
+
+
 class Block(Struct, frozen=True):
     type: str
     text: str | None = None
@@ -29,7 +33,7 @@ class Block(Struct, frozen=True):
     source: Source | str | None = None
     title: str | None = None
     context: str | None = None
-    content: str | list[Block] | dict[str, Raw] | None = None
+    content: str | list[Block] | Sealed | None = None
     id: str | None = None
     name: str | None = None
     input: Raw = Raw()

@@ -6,10 +6,13 @@ A worker reads bodies where everybody's streams pass through, so one client's bo
 from __future__ import annotations
 
 import base64
+import contextlib
+import gc
 import json
 from collections.abc import Callable
 from itertools import chain
 
+import msgspec
 import pytest
 from lines_run import lines_run
 from msgspec import structs
@@ -18,7 +21,9 @@ from cortex.edge import billing, images, prefix
 from cortex.edge.dialects import (
     anthropic,
     anthropic_turns,
+    decoding,
     openai_chat,
+    openai_chat_body,
     openai_completions,
     openai_embeddings,
     openai_responses,
@@ -32,6 +37,10 @@ USER = {"role": "user", "content": "hi"}
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1\x08\2\0\0\0\0\0\0\0").decode()
 ADDRESS = f"data:image/png;base64,{PNG}"
 SOURCE = {"type": "base64", "media_type": "image/png", "data": PNG}
+
+
+class Lists(msgspec.Struct):
+    prompt: list[list[int]]
 
 
 def messages(*sent, **more):
@@ -192,6 +201,34 @@ def test_schemas_that_cannot_travel_are_not_measured(field: str) -> None:
         with pytest.raises(FaultError, match="tools is larger than 4 MiB") as caught:
             parse(json.dumps(body).encode())
         assert caught.value.fault.code is Code.REQUEST_TOO_LARGE
+
+
+@pytest.mark.parametrize(
+    "parse", [MESSAGES, CHAT, RESPONSES, openai_completions.parse, openai_embeddings.parse]
+)
+def test_more_values_than_a_request_can_carry_are_not_decoded(parse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Making millions of lists takes seconds, whoever refuses them afterwards."""
+    monkeypatch.setattr(decoding, "MAX_VALUES", 1_000)
+    with pytest.raises(FaultError, match="more than 1000 values or commas") as caught:
+        parse(b'{"model":"m","prompt":[' + b"[1]," * 1_001 + b"oops")
+    assert caught.value.fault.code is Code.REQUEST_TOO_LARGE
+
+
+@pytest.mark.parametrize("body", [b'{"model":"m","messages":[{"role":"user","content":"a"}]}', b"{", b"[1]"])
+def test_no_cycles_are_looked_for_while_a_body_is_decoded(body: bytes) -> None:
+    """They are again afterwards, whether it could be decoded or not."""
+    runs = []
+    gc.callbacks.append(lambda phase, info: runs.append((phase, info)))
+    try:
+        with contextlib.suppress(FaultError):
+            decoding.decode(body, msgspec.json.Decoder(openai_chat_body.Body))
+        assert gc.isenabled()
+        runs.clear()
+        with contextlib.suppress(FaultError):
+            decoding.decode(b'{"prompt":[' + b"[]," * 10_000 + b"[]]}", msgspec.json.Decoder(Lists))
+        assert len(runs) <= 2, "start and stop of one, after it"
+    finally:
+        gc.callbacks.pop()
 
 
 def test_messages_in_a_row_are_joined_once(monkeypatch: pytest.MonkeyPatch) -> None:

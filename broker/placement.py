@@ -17,6 +17,7 @@ from cortex.broker.eviction import Obstacle, Resident, cost, obstacles, victims
 from cortex.broker.fleet import OCCUPYING, Neuron
 from cortex.broker.view import View
 from cortex.protocol.faults import Code, Fault
+from cortex.protocol.sizes import mib, short_by
 
 Rank = tuple[float, ...]
 
@@ -79,9 +80,9 @@ def unable(profile: Profile, neuron: Neuron, footprint: int, *, is_held: bool) -
     if not device.budget_bytes:
         return "it takes no placements"
     if footprint > device.budget_bytes:
-        short = -((device.budget_bytes - footprint) // MIB)
+        short = short_by(footprint, device.budget_bytes)
         return (
-            f"it needs {footprint // MIB} MiB, and models may take {device.budget_bytes // MIB} MiB here: "
+            f"it needs {mib(footprint)} MiB, and models may take {mib(device.budget_bytes)} MiB here: "
             f"{short} MiB short"
         )
     return ""
@@ -155,7 +156,7 @@ def look(
 
 def _blocked(neuron: Neuron, missing: int, blocking: Sequence[Obstacle]) -> Look:
     """A device on which too few may go."""
-    short = f"{missing // MIB + 1} MiB short"
+    short = f"{short_by(missing, 0)} MiB short"
     named = "; ".join(f"{one.model} {one.why}" for one in blocking)
     nameless = "; ".join(f"another model {one.why}" for one in blocking)
     return Look(

@@ -7,8 +7,8 @@ from __future__ import annotations
 import msgspec
 
 from cortex.neuron.engine.base import Engine, Order
-from cortex.neuron.ledger import MIB
 from cortex.protocol.faults import FaultError
+from cortex.protocol.sizes import mib
 
 Changes = dict[str, object]
 """Other values of settings, by name."""
@@ -31,13 +31,13 @@ def nearest(engine: Engine, order: Order, size: int, budget: int) -> str:
         if 0 < _size(engine, order, way[-1]) <= budget:
             sizes = ((change, _size(engine, order, change)) for change in way)
             change, fits = next((change, fits) for change, fits in sizes if fits <= budget)
-            return f"With {_words(change)} it would take {fits / MIB:.0f} MiB."
+            return f"With {_words(change)} it would take {mib(fits)} MiB."
     least = {name: value for way in ways for name, value in way[-1].items()}
     smallest = _size(engine, order, least)
     if not 0 < smallest < size:
         return ""
     verb = "it would take" if smallest <= budget else "it still takes"
-    return f"With {_words(least)} {verb} {smallest / MIB:.0f} MiB."
+    return f"With {_words(least)} {verb} {mib(smallest)} MiB."
 
 
 def _fewer_slots(order: Order) -> list[Changes]:

@@ -16,10 +16,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
+from cortex.protocol.sizes import MIB, mib
 from cortex.protocol.values import Device
 
 GIB = 2**30
-MIB = 2**20
 
 
 class Stage(StrEnum):
@@ -85,7 +85,7 @@ class Ledger:
         names = sorted(name for name, entry in self.entries.items() if entry.stage is Stage.LOST)
         if not names:
             return ""
-        return f"degraded: {self.lost / MIB:.0f} MiB of {', '.join(names)} did not come back"
+        return f"degraded: {mib(self.lost)} MiB of {', '.join(names)} did not come back"
 
     def in_budget(self, victims: Collection[str] = ()) -> int:
         """Bytes of the budget that are nobody's once the victims are gone."""

@@ -13,11 +13,11 @@ import msgspec
 from cortex.neuron.config import ModelSettings
 from cortex.neuron.engine.base import Order
 from cortex.neuron.fitting import nearest
-from cortex.neuron.ledger import MIB
 from cortex.neuron.lifecycle import State
 from cortex.neuron.residency import Residency
 from cortex.protocol import messages as m
 from cortex.protocol.faults import Code, Fault, FaultError, fault
+from cortex.protocol.sizes import MIB, mib
 
 log = logging.getLogger("cortex.device")
 
@@ -150,10 +150,10 @@ class Placing:
         """Room by the ledger and by measure, counting what the victims will give back."""
         residency = self._residency
         ledger, total = residency.ledger, residency.engine.device.memory_bytes
-        wanted = f"{order.model} takes {size / MIB:.0f} MiB"
+        wanted = f"{order.model} takes {mib(size)} MiB"
         if size > ledger.budget:
-            of = f"of {total / MIB:.0f} MiB" if total else "of memory"
-            message = f"{wanted}, and this device has {ledger.budget / MIB:.0f} MiB {of} for models."
+            of = f"of {mib(total)} MiB" if total else "of memory"
+            message = f"{wanted}, and this device has {mib(ledger.budget)} MiB {of} for models."
             would = nearest(residency.engine, order, size, ledger.budget)
             raise fault(Code.DOES_NOT_FIT, f"{message} {would}".rstrip())
         if residency.ledger.degraded:
@@ -163,13 +163,11 @@ class Placing:
             ledger.in_memory(residency.measured, victims),
         )
         if size > in_budget:
-            raise fault(
-                Code.NO_CAPACITY, f"{wanted}, and {in_budget / MIB:.0f} MiB of the budget would be free."
-            )
+            raise fault(Code.NO_CAPACITY, f"{wanted}, and {mib(in_budget)} MiB of the budget would be free.")
         if size > in_memory:
             raise fault(
                 Code.NO_CAPACITY,
-                f"{wanted}, and {max(0, in_memory) / MIB:.0f} MiB would really be free: "
+                f"{wanted}, and {mib(max(0, in_memory))} MiB would really be free: "
                 "others take memory of this device.",
                 retry_after=5,
             )

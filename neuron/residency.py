@@ -25,10 +25,11 @@ from cortex.neuron.engine.base import (
     Unloaded,
 )
 from cortex.neuron.holding import Holding, Loading
-from cortex.neuron.ledger import MIB, Ledger, Stage
+from cortex.neuron.ledger import Ledger, Stage
 from cortex.neuron.lifecycle import State, Trigger
 from cortex.protocol import messages as m
 from cortex.protocol.faults import Code, fault
+from cortex.protocol.sizes import mib
 from cortex.protocol.values import Device, Model
 
 PATIENCE = 600.0
@@ -39,7 +40,7 @@ BACK_WITHIN = 5.0
 """Seconds within which memory must be back."""
 MEASURE_EVERY = 0.5
 TELL_EVERY = 1.0
-SURPLUS = "it takes {:.0f} MiB, more than the {:.0f} MiB that were reserved, and there is no more"
+SURPLUS = "it takes {} MiB, more than the {} MiB that were reserved, and there is no more"
 
 
 class Residency:
@@ -223,7 +224,7 @@ class Residency:
     def _loaded(self, holding: Holding, change: LoadDone, now: float) -> None:
         reserved = self.ledger.entries[change.model].bytes
         if not self.ledger.use(change.model, change.bytes):
-            self._give_up(holding, SURPLUS.format(change.bytes / MIB, reserved / MIB), now)
+            self._give_up(holding, SURPLUS.format(mib(change.bytes), mib(reserved)), now)
             return
         holding.turn(Trigger.LOADED)
         self.asleep.sizes.pop(change.model, None)
@@ -371,7 +372,7 @@ class Residency:
                 break
             if self.ledger.entries[name].stage is Stage.WAITING:
                 self.ledger.cancel(name)
-                self._fail(self.holdings[name], f"{entry.bytes / MIB:.0f} MiB of {model} did not come back")
+                self._fail(self.holdings[name], f"{mib(entry.bytes)} MiB of {model} did not come back")
         self.ledger.lose(model)
         if holding.state is State.DRAINING:
             self._settle(holding, Trigger.LEFT, self.ledger.degraded)

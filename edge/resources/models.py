@@ -15,8 +15,8 @@ from cortex.edge.errors import ANTHROPIC, JSON_TYPE, shape_of
 from cortex.edge.incoming import may_name, may_see, model_for
 from cortex.edge.link import Link
 from cortex.protocol.messages import CatalogueEntry
+from cortex.protocol.sizes import mib
 
-MIB = 1024 * 1024
 STATUSES = {
     "hot": "loaded",
     "loading": "loading",
@@ -98,7 +98,7 @@ def _speaks_anthropic(req: falcon.asgi.Request) -> bool:
 def _location(node: str, state: str, footprint_bytes: int) -> dict[str, object]:
     place: dict[str, object] = {"node": node, "status": STATUSES.get(state, state), "state": state}
     if footprint_bytes:
-        place["vram_estimate_mb"] = -(-footprint_bytes // MIB)
+        place["vram_estimate_mb"] = mib(footprint_bytes)
     return place
 
 

@@ -124,10 +124,10 @@ def test_a_device_that_left_could_hold_it_when_it_is_back() -> None:
 @pytest.mark.parametrize(
     ("more", "held", "reason"),
     [
-        ({"pinned": True}, {}, "8001 MiB short: old is pinned"),
-        ({}, {"pinned": True}, "8001 MiB short: old is pinned"),
-        ({"priority": 200}, {}, "8001 MiB short: old has the higher priority 200"),
-        ({"min_residency": 30.0}, {}, "8001 MiB short: old was loaded only 10 s ago and stays for 30 s"),
+        ({"pinned": True}, {}, "8000 MiB short: old is pinned"),
+        ({}, {"pinned": True}, "8000 MiB short: old is pinned"),
+        ({"priority": 200}, {}, "8000 MiB short: old has the higher priority 200"),
+        ({"min_residency": 30.0}, {}, "8000 MiB short: old was loaded only 10 s ago and stays for 30 s"),
     ],
 )
 def test_who_may_not_leave_is_named(more: dict[str, Any], held: dict[str, Any], reason: str) -> None:
@@ -165,7 +165,7 @@ def test_measured_free_memory_counts_not_the_budget() -> None:
     fleet = Fleet(profile("m", 16_000))
     card = Card("a", taken=10_000)
     fleet.join_card(card)
-    assert fleet.reason("m", card) == "2001 MiB short"
+    assert fleet.reason("m", card) == "2000 MiB short"
 
 
 # ── the best ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from rich.text import Text
 
+from cortex.protocol.sizes import MIB, mib
 from cortex.protocol.values import Device, Model
 
-MIB = 2**20
 GIB = 2**30
 NONE = "-"
 
@@ -68,7 +68,7 @@ def size(number: int) -> str:
     """Bytes, in GiB with one decimal; less than 0.1 GiB in MiB."""
     if not number:
         return NONE
-    return f"{number / GIB:.1f} GiB" if number >= GIB / 10 else f"{max(1, round(number / MIB))} MiB"
+    return f"{number / GIB:.1f} GiB" if number >= GIB / 10 else f"{mib(number)} MiB"
 
 
 def share(used: int, whole: int) -> str:

@@ -72,7 +72,7 @@ class Loaded:
         """In alphabetical order."""
         if self.mute:
             return ("text",)
-        return ("chat", "text", "tools") if "tools" in str(self.tokenizer.chat_template) else ("chat", "text")
+        return tuple(sorted(("chat", "text", *self.speech.abilities(str(self.tokenizer.chat_template)))))
 
     @property
     def words(self) -> str:

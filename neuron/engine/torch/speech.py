@@ -12,7 +12,7 @@ from cortex.neuron.engine.torch.forcing import THOUGHTS, Thought, thought_of
 from cortex.neuron.engine.torch.preflight import refused
 from cortex.protocol.request import Chat
 from cortex.protocol.toolcalls import KNOWN, markers_of
-from cortex.protocol.toolcalls.detect import family_of
+from cortex.protocol.toolcalls.detect import PLAIN, THINK, family_of
 from cortex.protocol.toolcalls.families import FAMILIES
 from cortex.protocol.toolcalls.steps import ALL, Step
 
@@ -26,6 +26,13 @@ class Speech:
     decode: Decode
     thought: Thought | None = None
     """How the model begins to think by itself; None for one that does not."""
+
+    def abilities(self, template: str) -> tuple[str, ...]:
+        """What it can do besides chatting: `tools` where the model is told of them and its calls are read; `reasoning`."""
+        taught = family_of(template)
+        calls = self.family not in (PLAIN, THINK) and ("tools" in template or self.family != taught)
+        thinks = self.thought is not None or self.family == THINK
+        return ("reasoning",) * thinks + ("tools",) * calls
 
     def may_think(self, request: Chat, tail: str) -> Thought | None:
         """The same for an answer to this request, whose prompt ends so: in a thought, or behind one, there is no other.

@@ -13,6 +13,7 @@ from cortex.protocol.deltas import Finish, Piece, ToolEnd
 from cortex.protocol.faults import Code, fault
 from cortex.protocol.request import Chat, Complete
 from cortex.protocol.toolcalls import PLAIN, call_ids, parser_for
+from cortex.protocol.toolcalls.base import Parser, up_to_call
 from cortex.protocol.toolcalls.steps import MADE, MALFORMED, Repair
 from cortex.protocol.values import FinishReason
 
@@ -28,12 +29,19 @@ class Spoken:
         text = script.replies.get(asked if isinstance(asked, str) else "", script.otherwise)
         self._chunks = [text[start : start + TOKEN] for start in range(0, len(text), TOKEN)]
         offered = () if isinstance(request, Complete) or request.tool_choice.mode == "none" else request.tools
-        self._parser = parser_for(
-            PLAIN if isinstance(request, Complete) else script.family,
-            offered,
-            reasoning_open=script.reasoning_open,
-            call_id=call_ids(key, choice),
-        )
+
+        def parser() -> Parser:
+            return parser_for(
+                PLAIN if isinstance(request, Complete) else script.family,
+                offered,
+                reasoning_open=script.reasoning_open,
+                call_id=call_ids(key, choice),
+            )
+
+        self._single = isinstance(request, Chat) and not request.tool_choice.parallel
+        if self._single:
+            self._chunks = _up_to_call(self._chunks, parser())
+        self._parser = parser()
         self._calls = 0
         self.reasoning = 0
 
@@ -59,13 +67,24 @@ class Spoken:
         pieces = self._parser.push("".join(self._chunks[index : index + 1]))
         if reason is not None:
             pieces = [*pieces, *self._parser.finish(cut=reason != "stop")]
+        if self._single:
+            pieces = up_to_call(pieces)
         self._calls += sum(isinstance(piece, ToolEnd) for piece in pieces)
-        if self._parser.malformed is not None and reason != "length":
+        called = self._single and self._calls > 0
+        if self._parser.malformed is not None and reason != "length" and not called:
             raise fault(Code.TOOL_CALL_MALFORMED, f"The script broke a tool call ({self._parser.malformed}).")
         if reason is not None:
             told: FinishReason = "tool_calls" if self._calls and reason == "stop" else reason
             pieces.append(Finish(told, "", window))
         return pieces
+
+
+def _up_to_call(chunks: list[str], parser: Parser) -> list[str]:
+    """Those with which the first call is whole; all of them if there is none."""
+    for count, chunk in enumerate(chunks, start=1):
+        if any(isinstance(piece, ToolEnd) for piece in parser.push(chunk)):
+            return chunks[:count]
+    return chunks
 
 
 def _last_of(chat: Chat) -> str:

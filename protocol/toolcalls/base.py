@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from itertools import groupby
 from typing import Protocol
 
-from cortex.protocol.deltas import Piece, ReasoningPiece, TextPiece, ToolArguments
+from cortex.protocol.deltas import Piece, ReasoningPiece, TextPiece, ToolArguments, ToolEnd
 from cortex.protocol.toolcalls.steps import Note
 
 
@@ -48,6 +48,12 @@ def merged(pieces: Iterable[Piece]) -> list[Piece]:
             case _:
                 joined += [first, *others]
     return joined
+
+
+def up_to_call(pieces: list[Piece]) -> list[Piece]:
+    """Those up to the end of the first call; all of them if none ends."""
+    ends = [place for place, piece in enumerate(pieces, start=1) if isinstance(piece, ToolEnd)]
+    return pieces[: ends[0]] if ends else pieces
 
 
 def _kin(piece: Piece) -> tuple[type, int]:

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 from msgspec import structs
 
-from cortex.neuron.config import ModelSettings, SimSettings
+from cortex.neuron.config import ModelSettings, SimScript, SimSettings
 from cortex.neuron.engine.base import (
     Embedded,
     Engine,
@@ -20,10 +20,10 @@ from cortex.neuron.engine.base import (
 from cortex.neuron.engine.sim import SimEngine
 from cortex.neuron.engine.sim_vectors import packed
 from cortex.neuron.engine.sim_words import text, token
-from cortex.protocol.deltas import Delta, Finish, Scores, TextPiece
+from cortex.protocol.deltas import Delta, Finish, Scores, TextPiece, ToolArguments, ToolEnd, ToolStart
 from cortex.protocol.faults import Code, FaultError
 from cortex.protocol.messages import Failed, Finished
-from cortex.protocol.request import Chat, Complete, Count, Embed, Sampling, Text, Turn
+from cortex.protocol.request import Chat, Complete, Count, Embed, Sampling, Text, ToolChoice, ToolSpec, Turn
 from cortex.protocol.values import Device, Usage
 
 DEVICE = Device(kind="sim", memory_bytes=100)
@@ -288,3 +288,29 @@ def test_members_of_a_replica_share_its_footprint() -> None:
     engine = build(footprint_bytes=60)
     assert engine.footprint(order()) == 60
     assert engine.footprint(Order(ModelSettings(id="n"), devices=(0, 1, 2))) == 20
+
+
+@pytest.mark.parametrize("mode", ["auto", "required"])
+def test_a_script_of_two_calls_ends_with_the_first_where_one_may_be(mode) -> None:
+    """Also for a replay: the tokens are those of the script, as far as they go."""
+    call = '<tool_call>{"name": "look", "arguments": {}}</tool_call>'
+    script = SimScript(otherwise=f"So: {call}{call} and so on")
+    engine = build(scripts={"m": script})
+
+    def told(prefix: tuple[int, ...] = (), *, parallel: bool = False) -> list[Delta]:
+        chat = structs.replace(
+            job().request,
+            tools=(ToolSpec(name="look"),),
+            tool_choice=ToolChoice(mode=mode, parallel=parallel),
+        )
+        engine.admit(Job(("r", 1), chat, (prefix,)), 0.0)
+        return [output for _, output in run(engine) if isinstance(output, Delta)]
+
+    first = told()
+    pieces = [piece for delta in first for piece in delta.pieces if not isinstance(piece, TextPiece)]
+    kinds = [type(piece) for piece in pieces if not isinstance(piece, ToolArguments)]
+    assert (kinds, pieces[-1]) == ([ToolStart, ToolEnd, Finish], Finish("tool_calls"))
+    tokens = tuple(delta.tokens[0] for delta in first)
+    assert len(tokens) < len(told(parallel=True))
+    again = told(tokens[:-1])
+    assert [(delta.seq, delta.pieces[-1]) for delta in again] == [(len(tokens) - 1, Finish("tool_calls"))]

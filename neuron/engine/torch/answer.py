@@ -2,6 +2,8 @@
 
 token -> text -> tool-call and reasoning parser -> pieces -> stop strings in those of text
 
+Where one call was asked for at most, the answer ends with the first that is whole: no model could be told otherwise.
+
 A stop string counts in what a client reads as the answer's text. In the model's thoughts it would end answers that have
 not begun, and in a call it would leave half of one.
 """
@@ -14,7 +16,7 @@ from cortex.neuron.engine.torch.detokenize import Detokenizer
 from cortex.neuron.engine.torch.stops import StopFilter
 from cortex.protocol.deltas import Finish, Piece, TextPiece, ToolEnd
 from cortex.protocol.faults import Code, fault
-from cortex.protocol.toolcalls.base import Parser
+from cortex.protocol.toolcalls.base import Parser, up_to_call
 from cortex.protocol.toolcalls.steps import MADE, MALFORMED, Repair
 from cortex.protocol.values import FinishReason
 
@@ -22,7 +24,7 @@ from cortex.protocol.values import FinishReason
 class Answer:
     """`reasoning` counts the tokens that found the parser inside the model's reasoning; `ended` is final.
 
-    `window`: where there is no room for another token, the model's context is full.
+    `window`: where there is no room for another token, the model's context is full. `single`: a call ends it.
     """
 
     def __init__(
@@ -33,12 +35,14 @@ class Answer:
         *,
         eos: frozenset[int],
         window: bool = False,
+        single: bool = False,
     ) -> None:
         self._detokenizer = detokenizer
         self._stops = stops
         self._parser = parser
         self._eos = eos
         self._window = window
+        self._single = single
         self._calls = 0
         self.reasoning = 0
         self.ended = False
@@ -77,8 +81,8 @@ class Answer:
         by_itself = token in self._eos
         if not by_itself:
             pieces = self._say(self._detokenizer.push(token))
-        if by_itself or last or complete or self._stops.matched:
-            pieces += self._end("stop" if by_itself or complete else "length")
+        if by_itself or last or complete or self._stops.matched or self._called:
+            pieces += self._end("stop" if by_itself or complete or self._called else "length")
         broken = self._parser.malformed
         # A call that the limit or the client's own stop string cut short is no mistake of the model's.
         if broken is not None and (by_itself or not self.ended):
@@ -88,11 +92,18 @@ class Answer:
             )
         return pieces
 
+    @property
+    def _called(self) -> bool:
+        """Whether the one call that may be has been made."""
+        return self._single and self._calls > 0
+
     def _say(self, text: str) -> list[Piece]:
         return self._shown(self._parser.push(text)) if text else []
 
     def _shown(self, pieces: list[Piece]) -> list[Piece]:
-        """What a client sees of them: up to a stop string, and nothing yet that may become one."""
+        """What a client sees of them: up to a stop string or the only call, and nothing yet that may become a stop string."""
+        if self._single:
+            pieces = [] if self._called else up_to_call(pieces)
         if not self._stops:
             self._calls += sum(isinstance(piece, ToolEnd) for piece in pieces)
             return pieces
@@ -111,9 +122,9 @@ class Answer:
     def _end(self, reason: FinishReason) -> list[Piece]:
         """Let go of everything held back. It may turn out to hold a stop string."""
         pieces: list[Piece] = []
-        if not self._stops.matched:
+        if not (self._stops.matched or self._called):
             pieces += self._say(self._detokenizer.finish())
-        if not self._stops.matched:
+        if not (self._stops.matched or self._called):
             pieces += self._shown(self._parser.finish(cut=reason != "stop"))
         pieces += _text(self._stops.finish())
         stop = self._stops.matched

@@ -29,12 +29,15 @@ def new_answer(loaded: Loaded, admitted: Admitted, request: str, choice: int) ->
         call_id=call_ids(request, choice),
         steps=loaded.speech.steps,
     )
+    free = chat is not None and chat.tool_choice.mode == "auto" and chat.response_format.kind == "text"
     return Answer(
         Detokenizer(loaded.speech.decode),
         StopFilter(sampling.stop),
         parser,
         eos=frozenset() if sampling.ignore_eos else loaded.eos,
         window=admitted.window,
+        # A grammar sees to it by itself, and lets the model write the call's end.
+        single=free and chat is not None and not chat.tool_choice.parallel,
     )
 
 

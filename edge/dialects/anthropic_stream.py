@@ -126,7 +126,7 @@ class MessageStream:
         self._open = ""
         return signed + _event("content_block_stop", index=self._index)
 
-    def quiet(self, comment: bytes) -> bytes:
+    def quiet(self, comment: bytes, now: float) -> bytes:  # noqa: ARG002  # for those that need it
         """The comment, for people, and a ping, for clients whose timers hear events only."""
         return comment + PING
 

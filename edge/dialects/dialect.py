@@ -14,12 +14,9 @@ from cortex.protocol.values import Usage
 
 
 class Asked(NamedTuple):
-    """What reading a body needs besides it: a seed for a client that gave none, and what was kept of an earlier answer
-    that the body refers to.
-    """
+    """What reading a body needs besides it: a seed for a client that gave none."""
 
     seed: int = 0
-    kept: bytes = b""
 
 
 class Answered(NamedTuple):
@@ -39,7 +36,7 @@ class Encoder(Protocol):
     def push(self, delta: Delta) -> bytes:
         """The events of one delta; empty while its text is held back."""
 
-    def quiet(self, comment: bytes) -> bytes:
+    def quiet(self, comment: bytes, now: float) -> bytes:
         """A sign of life while there is nothing to say; `comment` is an SSE comment that tells how things stand."""
 
     def end(self, usage: Usage) -> bytes:

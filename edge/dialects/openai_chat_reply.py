@@ -135,7 +135,7 @@ class ChatStream:
         spoken = _encode(reason_of(reason, self._calls[choice]))
         return self._delta[choice] + b'},"finish_reason":' + spoken + _END
 
-    def quiet(self, comment: bytes) -> bytes:
+    def quiet(self, comment: bytes, now: float) -> bytes:  # noqa: ARG002  # for those that need it
         """The comment alone: any event would be a chunk to the SDKs."""
         return comment
 

@@ -126,7 +126,7 @@ class CompletionStream:
             + b'"","logprobs":null,"finish_reason":"%s"}]}\n\n' % reason_of(reason).encode()
         )
 
-    def quiet(self, comment: bytes) -> bytes:
+    def quiet(self, comment: bytes, now: float) -> bytes:  # noqa: ARG002  # for those that need it
         """The comment alone: any event would be a chunk to the SDKs."""
         return comment
 

@@ -1,12 +1,14 @@
 """OpenAI Responses: body → normalized `Chat`. Pure; whatever is wrong is one fault that names the field.
 
-The way back is `openai_responses_reply`. It knows no HTTP, no models and no queue, and of an earlier response only
-what was kept of it.
+A body may refer to what was kept of earlier responses, so it is read in two steps: `begin` tells what it refers to, and
+`complete` makes the request once that is found. The way back is `openai_responses_reply`. It knows no HTTP, no models
+and no queue.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import msgspec
@@ -24,49 +26,41 @@ from cortex.edge.dialects.fields import (
     whole,
     within,
 )
-from cortex.edge.dialects.offering import Offering, check_number
-from cortex.edge.dialects.openai_responses_body import Body, Function, Kind, Reference, read
-from cortex.edge.dialects.openai_responses_body import ToolChoice as BodyToolChoice
-from cortex.edge.dialects.openai_responses_items import turns_of
+from cortex.edge.dialects.openai_responses_body import Body, Kind, MoreTools, read, read_count
+from cortex.edge.dialects.openai_responses_items import Given, turns_of
 from cortex.edge.dialects.openai_responses_kept import Kept, as_items
+from cortex.edge.dialects.openai_responses_settings import check_settings, settings_of
+from cortex.edge.dialects.openai_responses_tools import Offer, Told, choice_of, offer
 from cortex.edge.dialects.schema_check import check_schemas
-from cortex.protocol.request import Chat, ResponseFormat, Sampling, Text, ToolChoice, ToolSpec, Turn
+from cortex.protocol.faults import Code, fault
+from cortex.protocol.request import Chat, ResponseFormat, Sampling, Text, Turn
 
 MAX_ITEMS = 16_384
 LOGPROBS = "message.output_text.logprobs"
+SEALED = "reasoning.encrypted_content"
+REFERENCE = "item_reference"
+MORE_TOOLS = "additional_tools"
+SHOWN = 80
+"""Characters of a client's own id that an error repeats."""
 
-ECHOED: dict[str, object] = {
-    "background": False,
-    "instructions": None,
-    "max_output_tokens": None,
-    "max_tool_calls": None,
-    "metadata": {},
-    "parallel_tool_calls": True,
-    "previous_response_id": None,
-    "prompt_cache_key": None,
-    "reasoning": {"effort": None, "summary": None},
-    "safety_identifier": None,
-    "store": True,
-    "temperature": None,
-    "text": {"format": {"type": "text"}},
-    "tool_choice": "auto",
-    "tools": [],
-    "top_logprobs": 0,
-    "top_p": None,
-    "truncation": "disabled",
-    "user": None,
-}
-"""What a response repeats of its request, and what it says where that was silent."""
-
-_fields = msgspec.json.Decoder(dict[str, Raw])
 _kinds = msgspec.json.Decoder(Kind)
-_functions = msgspec.json.Decoder(Function)
+_more_tools = msgspec.json.Decoder(MoreTools)
+
+
+class Begun(NamedTuple):
+    """A body that was read. `references` are ids of earlier items that stand in their place, in their order."""
+
+    body: Body
+    items: tuple[Given, ...]
+    references: tuple[str, ...]
 
 
 class ParsedResponse(NamedTuple):
     """The request, and how its client wants the answer.
 
-    `settings` are what the response repeats, as JSON without the braces; `items` is the whole conversation so far.
+    `settings` are what the response repeats, as JSON without the braces; `items` is the whole conversation so far;
+    `sealed`: its client wants to keep what was thought, and to send it back; `told` are tools that it knows in another
+    way than the model.
     """
 
     request: Chat
@@ -74,37 +68,99 @@ class ParsedResponse(NamedTuple):
     store: bool
     settings: bytes
     items: tuple[Raw, ...]
+    sealed: bool = False
+    told: Mapping[str, Told] = {}
 
 
-def parse(data: bytes, *, seed: int = 0, kept: bytes = b"") -> ParsedResponse:
-    """Read a body. `kept` is what was kept of the response that it goes on from."""
-    body = read(data)
-    check_name(body.model, "model")
+def parse(data: bytes, *, seed: int = 0) -> ParsedResponse:
+    """Read a body that refers to nothing that was kept."""
+    return complete(begin(data), seed=seed)
+
+
+def begin(data: bytes, *, counted: bool = False) -> Begun:
+    """Read a body as far as it says itself; `counted`: its tokens alone are asked for, maybe of no model in particular."""
+    body = read_count(data) if counted else read(data)
+    if body.model or not counted:
+        check_name(body.model, "model")
     _refuse_impossible(body)
-    earlier = Kept.decode(kept).conversation if kept else ()
-    items = as_items(body.input)
+    check_settings(body)
+    items = tuple(_item(raw, f"input[{index}]") for index, raw in enumerate(as_items(body.input)))
+    wanted = [item.kind.id for item in items if item.kind.type == REFERENCE and item.kind.id]
+    return Begun(body, items, tuple(dict.fromkeys(wanted)))
+
+
+def complete(
+    begun: Begun,
+    *,
+    seed: int = 0,
+    kept: Kept | None = None,
+    found: Mapping[str, Raw] = MappingProxyType({}),
+    may_be_empty: bool = False,
+) -> ParsedResponse:
+    """The request. `kept` is the response that it goes on from, `found` what its references stand for."""
+    body = begun.body
+    earlier = [_item(raw, "previous_response_id") for raw in kept.conversation] if kept is not None else []
+    items = [_referred(item, found) for item in begun.items]
     if len(earlier) + len(items) > MAX_ITEMS:
         raise invalid("input", f"makes a conversation of more than {MAX_ITEMS} items; send less of it")
     turns = turns_of(earlier, items)
-    if not turns:
+    if not turns and not may_be_empty:
         raise invalid("input", "must hold at least one message")
     if body.instructions:
         turns.insert(0, Turn(role="system", parts=(Text(text=body.instructions),)))
-    choice, tools = _tool_choice(body, _tools(body.tools or []))
+    offered = _offered(body, (*earlier, *items))
+    choice, tools = choice_of(body, offered)
     effort = body.reasoning.effort if body.reasoning is not None else None
     chat = Chat(
         model=body.model,
-        turns=tuple(turns),
+        turns=tuple(turns) or (Turn(role="user"),),
         tools=tools,
         tool_choice=choice,
         sampling=_sampling(body, seed),
         response_format=_response_format(body),
         template_options=thinking_options(None if effort is None else effort not in THINKING_OFF),
     )
-    places = ((tool.name, f"{at}.parameters") for at, tool in _functions_of(body.tools or []))
-    check_schemas(chat, "text.format.schema", places)
-    store = body.store is not False
-    return ParsedResponse(chat, bool(body.stream), store, _settings(data), (*earlier, *items))
+    check_schemas(chat, "text.format.schema", offered.places.items())
+    return ParsedResponse(
+        chat,
+        stream=bool(body.stream),
+        store=body.store is not False,
+        settings=settings_of(body),
+        items=tuple(item.raw for item in (*earlier, *items)),
+        sealed=SEALED in (body.include or ()),
+        told=offered.told,
+    )
+
+
+def _item(raw: Raw, at: str) -> Given:
+    return Given(decode_at(raw, _kinds, at), raw, at)
+
+
+def _referred(item: Given, found: Mapping[str, Raw]) -> Given:
+    """What stands in the place of a reference."""
+    if item.kind.type != REFERENCE:
+        return item
+    if not item.kind.id:
+        raise invalid(f"{item.at}.id", "is required in a reference to an item")
+    raw = found.get(item.kind.id)
+    if raw is None:
+        raise fault(
+            Code.RESPONSE_NOT_FOUND,
+            f"{item.at} refers to the item {item.kind.id[:SHOWN]!r}, which is not here (any more): the items of "
+            "responses are kept with them; send the item itself, or set store to false so that your client does.",
+            param=item.at,
+        )
+    return _item(raw, item.at)
+
+
+def _offered(body: Body, items: tuple[Given, ...]) -> Offer:
+    """Tools of the body, and those that items bring along."""
+    tools = [(f"tools[{index}]", raw) for index, raw in enumerate(body.tools or ())]
+    for item in items:
+        if item.kind.type == MORE_TOOLS:
+            more = decode_at(item.raw, _more_tools, item.at).tools or ()
+            tools += [(f"{item.at}.tools[{index}]", raw) for index, raw in enumerate(more)]
+    return offer(tools)
 
 
 def _refuse_impossible(body: Body) -> None:
@@ -114,85 +170,6 @@ def _refuse_impossible(body: Body) -> None:
         raise unsupported("conversation", "is not kept here; send previous_response_id, or all items")
     if bytes(body.prompt) not in ABSENT:
         raise unsupported("prompt", "names a template of another place; send instructions and input")
-
-
-def _settings(data: bytes) -> bytes:
-    """What the response repeats. A null says no more than silence does."""
-    given = _fields.decode(data)
-    settings: dict[str, object] = {}
-    for name, default in ECHOED.items():
-        value = given.get(name)
-        settings[name] = default if value is None or bytes(value) == b"null" else value
-    return msgspec.json.encode({**settings, "service_tier": "default"})[1:-1]
-
-
-# ── tools ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _tools(tools: list[Raw]) -> tuple[ToolSpec, ...]:
-    """The functions among them. Tools that run elsewhere are not offered to the model: nobody here could run them."""
-    offering = Offering(len(tools))
-    for at, tool in _functions_of(tools):
-        offering.add(tool.name, tool.description, tool.parameters, f"{at}.name", f"{at}.parameters")
-    return offering.tools
-
-
-def _functions_of(tools: list[Raw]) -> Iterator[tuple[str, Function]]:
-    """Each with its place."""
-    for index, raw in enumerate(tools):
-        at = f"tools[{index}]"
-        if decode_at(raw, _kinds, at).type in (None, "function"):
-            yield at, decode_at(raw, _functions, at)
-
-
-def _tool_choice(body: Body, tools: tuple[ToolSpec, ...]) -> tuple[ToolChoice, tuple[ToolSpec, ...]]:
-    """How tools may be used, and which of them remain on offer."""
-    parallel = body.parallel_tool_calls is not False
-    choice = body.tool_choice
-    if choice is None or choice == "auto":
-        return ToolChoice(parallel=parallel), tools
-    if isinstance(choice, BodyToolChoice):
-        return _structured_choice(choice, tools, parallel)
-    if choice == "none":
-        return ToolChoice(mode="none", parallel=parallel), tools
-    if choice == "required":
-        return _required(tools, parallel), tools
-    raise invalid("tool_choice", "must be none, auto, required or an object that names a function")
-
-
-def _required(tools: tuple[ToolSpec, ...], parallel: bool) -> ToolChoice:
-    if not tools:
-        raise invalid(
-            "tool_choice", "requires a tool, and no function is offered; send tools of type function"
-        )
-    return ToolChoice(mode="required", parallel=parallel)
-
-
-def _structured_choice(
-    choice: BodyToolChoice, tools: tuple[ToolSpec, ...], parallel: bool
-) -> tuple[ToolChoice, tuple[ToolSpec, ...]]:
-    if choice.type == "allowed_tools":
-        if choice.mode not in (None, "auto", "required"):
-            raise invalid("tool_choice.mode", "must be auto or required")
-        check_number(len(choice.tools or ()), "tool_choice.tools")
-        allowed = [one for one in choice.tools or () if one.type in (None, "function")]
-        wanted = {_offered(one, tools, "tool_choice.tools") for one in allowed}
-        kept = tuple(tool for tool in tools if tool.name in wanted)
-        return (
-            _required(kept, parallel) if choice.mode == "required" else ToolChoice(parallel=parallel)
-        ), kept
-    if choice.type not in (None, "function"):
-        raise unsupported("tool_choice", "can only name functions: no tool of another type is run here")
-    name = _offered(Reference(type=choice.type, name=choice.name), tools, "tool_choice.name")
-    return ToolChoice(mode="named", name=name, parallel=parallel), tools
-
-
-def _offered(reference: Reference, tools: tuple[ToolSpec, ...], at: str) -> str:
-    if reference.name is None:
-        raise invalid(at, "must name a function")
-    if not any(tool.name == reference.name for tool in tools):
-        raise invalid(at, "names a tool that is not offered; name one of tools")
-    return reference.name
 
 
 # ── options ──────────────────────────────────────────────────────────────────────────────────────────────────────

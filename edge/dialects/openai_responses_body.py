@@ -1,6 +1,6 @@
 """The body of `POST /v1/responses` as clients send it, typed. Null means absent; unknown fields are ignored.
 
-Items and tools have many kinds, of which most are none of ours: they are set aside as JSON and decoded one by one, so
+What a response repeats of it is made from these types, so they hold what clients look for there as well. Items and tools have many kinds, of which most are none of ours: they are set aside as JSON and decoded one by one, so
 that a kind that nobody here knows cannot spoil a body. What a field means is `openai_responses`' business.
 """
 
@@ -9,46 +9,59 @@ from __future__ import annotations
 import msgspec
 from msgspec import Raw, Struct
 
+from cortex.edge.dialects.custom_input import Grammar
 from cortex.edge.dialects.decoding import decode
 
 
 class Reasoning(Struct, frozen=True):
     effort: str | None = None
+    summary: str | None = None
 
 
-class Format(Struct, frozen=True):
+class Format(Struct, frozen=True, omit_defaults=True):
     type: str
+    name: str | None = None
+    description: str | None = None
     schema: Raw = Raw()
     strict: bool | None = None
 
 
 class TextOptions(Struct, frozen=True):
     format: Format | None = None
+    verbosity: str | None = None
 
 
-class Reference(Struct, frozen=True):
+class Reference(Struct, frozen=True, omit_defaults=True):
     """A tool that is named, not offered."""
 
     type: str | None = None
     name: str | None = None
+    namespace: str | None = None
 
 
-class ToolChoice(Struct, frozen=True):
+class ToolChoice(Struct, frozen=True, omit_defaults=True):
     type: str | None = None
     name: str | None = None
+    namespace: str | None = None
     mode: str | None = None
     tools: list[Reference] | None = None
 
 
-class Body(Struct, frozen=True):
+class StreamOptions(Struct, frozen=True):
+    include_obfuscation: bool | None = None
+
+
+class Body(Struct, frozen=True, kw_only=True):
     model: str
     input: str | list[Raw] | None = None
     instructions: str | None = None
     stream: bool | None = None
+    stream_options: StreamOptions | None = None
     tools: list[Raw] | None = None
     tool_choice: str | ToolChoice | None = None
     parallel_tool_calls: bool | None = None
     max_output_tokens: int | None = None
+    max_tool_calls: int | None = None
     temperature: float | None = None
     top_p: float | None = None
     top_logprobs: int | None = None
@@ -58,8 +71,19 @@ class Body(Struct, frozen=True):
     store: bool | None = None
     background: bool | None = None
     previous_response_id: str | None = None
+    truncation: str | None = None
+    metadata: dict[str, str] | None = None
+    prompt_cache_key: str | None = None
+    safety_identifier: str | None = None
+    user: str | None = None
     conversation: Raw = Raw()
     prompt: Raw = Raw()
+
+
+class CountBody(Body, frozen=True, kw_only=True):
+    """The body of `POST /v1/responses/input_tokens`, which need not name a model."""
+
+    model: str = ""
 
 
 class Kind(Struct, frozen=True):
@@ -67,6 +91,7 @@ class Kind(Struct, frozen=True):
 
     type: str | None = None
     role: str | None = None
+    id: str | None = None
 
 
 class Function(Struct, frozen=True):
@@ -75,6 +100,27 @@ class Function(Struct, frozen=True):
     name: str
     description: str | None = None
     parameters: Raw = Raw()
+
+
+class Custom(Struct, frozen=True):
+    """A tool of type custom: its input is plain text."""
+
+    name: str
+    description: str | None = None
+    format: Grammar | None = None
+
+
+class Namespace(Struct, frozen=True):
+    """Tools that share a namespace, in which a call of one of them is told."""
+
+    name: str
+    tools: list[Raw] | None = None
+
+
+class MoreTools(Struct, frozen=True):
+    """Tools that are offered by an item of the input."""
+
+    tools: list[Raw] | None = None
 
 
 class Part(Struct, frozen=True):
@@ -89,11 +135,18 @@ class Message(Struct, frozen=True):
     content: str | list[Part] | None = None
 
 
+class AgentMessage(Struct, frozen=True):
+    """What one agent of a client's tells another."""
+
+    content: str | list[Part] = ""
+
+
 class Call(Struct, frozen=True):
     """A call of a function; of a custom tool the `input` is plain text."""
 
     call_id: str
     name: str
+    namespace: str | None = None
     arguments: str | None = None
     input: str | None = None
 
@@ -104,18 +157,15 @@ class CallOutput(Struct, frozen=True):
 
 
 class Thought(Struct, frozen=True):
-    """An item of reasoning. What is encrypted was encrypted by somebody else, and is left out."""
+    """An item of reasoning."""
 
     summary: list[Part] | None = None
     content: list[Part] | None = None
-
-
-class _Reference(Struct, frozen=True):
-    previous_response_id: str | None = None
+    encrypted_content: str | None = None
 
 
 _decoder = msgspec.json.Decoder(Body)
-_reference_decoder = msgspec.json.Decoder(_Reference)
+_count_decoder = msgspec.json.Decoder(CountBody)
 
 
 def read(data: bytes) -> Body:
@@ -123,11 +173,6 @@ def read(data: bytes) -> Body:
     return decode(data, _decoder)
 
 
-def refers_to(data: bytes) -> str:
-    """The earlier response that a body goes on from; empty if there is none. What is wrong with it, `read` tells."""
-    if b'"previous_response_id"' not in data:
-        return ""
-    try:
-        return _reference_decoder.decode(data).previous_response_id or ""
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return ""
+def read_count(data: bytes) -> Body:
+    """Decode a body whose input is to be counted. Whatever is wrong with it is one `FaultError`."""
+    return decode(data, _count_decoder)

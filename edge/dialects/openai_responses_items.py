@@ -7,14 +7,27 @@ they are put together again. It knows nothing of the rest of the body.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Raw
 
+from cortex.edge.dialects import openai_responses_foreign as foreign
 from cortex.edge.dialects.conversation import check_parts, just_sent
+from cortex.edge.dialects.custom_input import arguments_of
 from cortex.edge.dialects.decoding import decode_at, invalid, unsupported
 from cortex.edge.dialects.fields import check_name
-from cortex.edge.dialects.openai_responses_body import Call, CallOutput, Kind, Message, Part, Thought
+from cortex.edge.dialects.openai_responses_body import (
+    AgentMessage,
+    Call,
+    CallOutput,
+    Kind,
+    Message,
+    Part,
+    Thought,
+)
+from cortex.edge.dialects.openai_responses_tools import full_name
+from cortex.edge.dialects.sealed import unsealed
 from cortex.edge.images import Images
 from cortex.protocol.request import Part as TurnPart
 from cortex.protocol.request import Role, Text, ToolCall, Turn
@@ -30,32 +43,41 @@ MEDIA = {"input_image": "image", "input_file": "file", "input_audio": "audio"}
 CALLS = frozenset({"function_call", "custom_tool_call"})
 OUTPUTS = frozenset({"function_call_output", "custom_tool_call_output"})
 
-Item = Message | Call | CallOutput | Thought
+LONGEST_NAME = 40
+"""Characters of a type that nobody knows that are repeated."""
 
-_kinds = msgspec.json.Decoder(Kind)
+Item = Message | AgentMessage | Call | CallOutput | Thought | foreign.Done
+
 _messages = msgspec.json.Decoder(Message)
+_agent_messages = msgspec.json.Decoder(AgentMessage)
 _calls = msgspec.json.Decoder(Call)
 _outputs = msgspec.json.Decoder(CallOutput)
 _thoughts = msgspec.json.Decoder(Thought)
 
 
-def turns_of(earlier: Sequence[Raw], items: Sequence[Raw]) -> list[Turn]:
+class Given(NamedTuple):
+    """An item as it was sent or kept, with its place, and as much of it as tells what it is."""
+
+    kind: Kind
+    raw: Raw
+    at: str
+
+
+def turns_of(earlier: Sequence[Given], items: Sequence[Given]) -> list[Turn]:
     """The turns of a conversation that was kept, and of what a client sends now."""
-    before = [_item(raw, "previous_response_id") for raw in earlier]
-    now = [_item(raw, f"input[{index}]") for index, raw in enumerate(items)]
-    said = [*before, *now]
+    given = [*earlier, *items]
+    said = [_item(one) for one in given]
     reader = _Reader(_images(said))
     fresh = just_sent([_speaker(item) for item in said])
-    for index, item in enumerate(said):
-        at = "previous_response_id" if index < len(before) else f"input[{index - len(before)}]"
-        reader.take(item, at, fresh=index == fresh)
+    for index, (item, one) in enumerate(zip(said, given, strict=True)):
+        reader.take(item, one.at, fresh=index == fresh)
     reader.close()
     return reader.turns
 
 
-def _item(raw: Raw, at: str) -> Item | None:
-    """One item; of a kind that is not known there is none."""
-    kind = decode_at(raw, _kinds, at)
+def _item(given: Given) -> Item | None:
+    """One item; none if it says nothing. What nobody knows is refused: a conversation without it would be another."""
+    kind, raw, at = given
     if kind.type in (None, "message") and kind.role is not None:
         return decode_at(raw, _messages, at)
     if kind.type in CALLS:
@@ -64,13 +86,11 @@ def _item(raw: Raw, at: str) -> Item | None:
         return decode_at(raw, _outputs, at)
     if kind.type == "reasoning":
         return decode_at(raw, _thoughts, at)
-    if kind.type == "item_reference":
-        raise unsupported(
-            at, "refers to an item by its id; send the item itself, or previous_response_id with store"
-        )
+    if kind.type == "agent_message":
+        return decode_at(raw, _agent_messages, at)
     if kind.type in (None, "message"):
         raise invalid(f"{at}.role", "is required in a message")
-    return None
+    return None if kind.type in foreign.SILENT else foreign.read(kind.type, raw, at)
 
 
 def _images(items: Sequence[Item | None]) -> Images:
@@ -81,7 +101,7 @@ def _images(items: Sequence[Item | None]) -> Images:
 
 
 def _content(item: Item | None) -> str | list[Part] | None:
-    if isinstance(item, Message):
+    if isinstance(item, Message | AgentMessage):
         return item.content
     if isinstance(item, CallOutput):
         return item.output
@@ -93,9 +113,17 @@ def _is_image(part: Part) -> bool:
 
 
 def _speaker(item: Item | None) -> str:
-    if isinstance(item, Message):
-        return ROLES.get(item.role, "")
-    return "tool" if isinstance(item, CallOutput) else "assistant"
+    """Whose word it is; agents go on by themselves when one of them has answered another."""
+    match item:
+        case None:
+            return "system"
+        case Message():
+            return ROLES.get(item.role, "")
+        case AgentMessage() | CallOutput():
+            return "tool"
+        case foreign.Done(answer=str()):
+            return "tool"
+    return "assistant"
 
 
 class _Reader:
@@ -116,12 +144,16 @@ class _Reader:
             case Call():
                 self._call(item, at)
             case CallOutput():
-                self.close()
-                parts = tuple(_parts(item.output, f"{at}.output", self._images, fresh=False))
-                self.turns.append(Turn(role="tool", parts=parts, tool_call_id=item.call_id))
+                self._answer(item.call_id, _parts(item.output, f"{at}.output", self._images, fresh=False))
             case Thought():
                 self._begin()
-                self._thoughts += [part.text for part in item.content or item.summary or () if part.text]
+                self._thoughts += _thought(item)
+            case AgentMessage():
+                self._message(Message(role="user", content=item.content), at, fresh=False)
+            case foreign.Done():
+                self._calls += [item.call] if item.call is not None else []
+                if item.answer is not None:
+                    self._answer(item.call_id, [Text(text=item.answer)] if item.answer else [])
 
     def _message(self, message: Message, at: str, *, fresh: bool) -> None:
         role = ROLES.get(message.role)
@@ -138,11 +170,17 @@ class _Reader:
         self.turns.append(Turn(role=role, parts=tuple(parts)))
 
     def _call(self, call: Call, at: str) -> None:
-        check_name(call.name, f"{at}.name")
-        arguments = call.arguments
-        if arguments is None and call.input is not None:
-            arguments = msgspec.json.encode({"input": call.input}).decode()
-        self._calls.append(ToolCall(id=call.call_id, name=call.name, arguments=(arguments or "").encode()))
+        name = full_name(call.namespace, call.name)
+        check_name(name, f"{at}.name")
+        if call.arguments is None and call.input is not None:
+            arguments = arguments_of(call.input)
+        else:
+            arguments = (call.arguments or "").encode()
+        self._calls.append(ToolCall(id=call.call_id, name=name, arguments=arguments))
+
+    def _answer(self, call_id: str, parts: list[TurnPart]) -> None:
+        self.close()
+        self.turns.append(Turn(role="tool", parts=tuple(parts), tool_call_id=call_id))
 
     def _begin(self) -> None:
         """More is said. After text alone that is another turn; what follows a call belongs to it until it is answered."""
@@ -162,6 +200,14 @@ class _Reader:
             self._thoughts, self._parts, self._calls = [], [], []
 
 
+def _thought(thought: Thought) -> list[str]:
+    """What was thought: as it was sealed here, else as it is told. What others encrypted is left out."""
+    own = unsealed(thought.encrypted_content or "")
+    if own is not None:
+        return [own] if own else []
+    return [part.text for part in thought.content or thought.summary or () if part.text]
+
+
 def _parts(content: str | Iterable[Part] | None, at: str, images: Images, *, fresh: bool) -> list[TurnPart]:
     """What can be read of it. In what a person has just sent, what cannot is refused; elsewhere a word stands for it."""
     if content is None or isinstance(content, str):
@@ -176,10 +222,13 @@ def _parts(content: str | Iterable[Part] | None, at: str, images: Images, *, fre
             parts.append(Text(text=part.refusal or ""))
         elif part.type == "input_image" and part.image_url is not None:
             parts.append(images.from_url(part.image_url, f"{at}[{index}].image_url", fresh=fresh))
+        elif not fresh:
+            parts.append(Text(text=f"[{MEDIA.get(part.type, part.type[:LONGEST_NAME])} omitted]"))
         elif part.type in MEDIA:
-            if fresh:
-                raise unsupported(
-                    f"{at}[{index}]", f"cannot be served: no {MEDIA[part.type]} is read here; send text"
-                )
-            parts.append(Text(text=f"[{MEDIA[part.type]} omitted]"))
+            raise unsupported(
+                f"{at}[{index}]", f"cannot be served: no {MEDIA[part.type]} is read here; send text"
+            )
+        else:
+            found = part.type[:LONGEST_NAME]
+            raise invalid(f"{at}[{index}].type", f"must be input_text or input_image, not {found}")
     return parts

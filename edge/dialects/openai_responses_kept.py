@@ -6,7 +6,8 @@ breaks in the middle.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 
 import msgspec
 from msgspec import Raw, Struct
@@ -51,6 +52,15 @@ class Kept(Struct, frozen=True):
     def decode(data: bytes) -> Kept:
         return _decoder.decode(data)
 
+    def find(self, wanted: Iterable[str]) -> dict[str, Raw]:
+        """Those of these ids that are items of the conversation, as a client knows them."""
+        missing, found = set(wanted), {}
+        for index, item in enumerate(self.conversation):
+            id_ = _id_of(_head_decoder.decode(item)) or _listed_as(self.id, index)
+            if id_ in missing:
+                found[id_] = item
+        return found
+
 
 class Page(Struct, frozen=True):
     """Which of the items a client wants to see."""
@@ -66,6 +76,23 @@ _said_decoder = msgspec.json.Decoder(_Said)
 _decoder = msgspec.json.Decoder(Kept)
 _encode = msgspec.json.Encoder().encode
 _fields = msgspec.json.Decoder(dict[str, Raw])
+_OWN = re.compile(r"(?:msg|rs|fc|ctc|item)_([0-9a-f]{24})[0-9]+")
+"""An item's id: what its response is called, and its place there."""
+
+
+def response_of(item_id: str) -> str:
+    """The response that the item of this id belongs to; empty if it was not named here."""
+    found = _OWN.fullmatch(item_id)
+    return f"resp_{found[1]}" if found else ""
+
+
+def _listed_as(response_id: str, index: int) -> str:
+    """The id of an item that its client gave none."""
+    return f"item_{response_id.removeprefix('resp_')}{index}"
+
+
+def _id_of(head: _Head) -> str:
+    return _text_decoder.decode(head.id) if bytes(head.id)[:1] == b'"' else ""
 
 
 def as_items(given: str | Sequence[Raw] | None) -> tuple[Raw, ...]:
@@ -83,17 +110,20 @@ def listed(kept: Kept, page: Page) -> bytes:
         raise invalid("order", "must be asc or desc")
     if not 1 <= page.limit <= MOST_PER_PAGE:
         raise invalid("limit", f"must be at least 1 and at most {MOST_PER_PAGE}")
-    items = [
-        _named(item, f"item_{kept.id.removeprefix('resp_')}{index}") for index, item in enumerate(kept.items)
-    ]
+    items, ids = [], set[str]()
+    for index, raw in enumerate(kept.items):
+        id_ = _id_of(_head_decoder.decode(raw)) or _listed_as(kept.id, index)
+        while id_ in ids:  # pages go by ids: no two of them may be the same
+            id_ += "_"
+        items.append(_named(raw, id_))
+        ids.add(id_)
     if page.order == "desc":
         items.reverse()
-    ids = [item["id"] for item in items]
     start = 0
     if page.after:
         if page.after not in ids:
             raise invalid("after", "names no item of this response")
-        start = ids.index(page.after) + 1
+        start = [item["id"] for item in items].index(page.after) + 1
     shown = items[start : start + page.limit]
     return _encode(
         {
@@ -111,7 +141,7 @@ def _named(raw: Raw, id_: str) -> dict[str, object]:
     head = _head_decoder.decode(raw)
     item: dict[str, object] = {**_fields.decode(raw)}  # nothing else of it is read: it may hold anything
     item["type"] = head.type or "message"
-    item["id"] = (_text_decoder.decode(head.id) if bytes(head.id)[:1] == b'"' else "") or id_
+    item["id"] = id_
     if item["type"] == "message" and bytes(head.content)[:1] == b'"':
         kind = "output_text" if head.role == "assistant" else "input_text"
         item["content"] = [{"type": kind, "text": head.content}]

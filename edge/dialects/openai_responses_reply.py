@@ -6,32 +6,40 @@ Every event has its name twice and a number that rises. A stream ends with `resp
 
 from __future__ import annotations
 
-from msgspec import Raw
-
 from cortex.edge.dialects.dialect import Answered, Asked
 from cortex.edge.dialects.openai_responses import ParsedResponse, parse
-from cortex.edge.dialects.openai_responses_kept import MAX_KEPT, Kept
-from cortex.edge.dialects.openai_responses_output import Call, Item, Message, Output, encode, rated
+from cortex.edge.dialects.openai_responses_output import (
+    Call,
+    CustomCall,
+    Item,
+    Message,
+    Output,
+    encode,
+    rated,
+)
 from cortex.protocol.deltas import Delta, Score, TextPiece
 from cortex.protocol.faults import Fault
 from cortex.protocol.values import Usage
+
+IN_PROGRESS = "response.in_progress"
+REPEATED_S = 60.0
+"""How often a response that says nothing is told to be in progress: to agents comments are silence, and they give up."""
 
 
 class ResponsesStream(Output):
     """Encodes one answer as server-sent events."""
 
     def __init__(self, answered: Answered, parsed: ParsedResponse) -> None:
-        super().__init__(answered, parsed.settings)
-        self._parsed = parsed
+        super().__init__(answered, parsed)
         self._number = 0
+        self._repeated_at: float | None = None
         self._text = b""
         """What stands before the number of a delta of the message that is open."""
 
     def start(self, prompt_tokens: int) -> bytes:  # noqa: ARG002  (this dialect tells of them at the end)
         """The response exists; sent as soon as the request has a place in line."""
-        return self._whole("response.created", self.response("in_progress")) + self._whole(
-            "response.in_progress", self.response("in_progress")
-        )
+        begun = self.response("in_progress", store=self._parsed.store)
+        return self._whole("response.created", begun) + self._whole(IN_PROGRESS, begun)
 
     def push(self, delta: Delta) -> bytes:
         """The events of one delta; empty while its text is held back."""
@@ -45,20 +53,23 @@ class ResponsesStream(Output):
             return self.take(piece)
         return b"".join([self.take(piece) for piece in pieces])
 
-    def quiet(self, comment: bytes) -> bytes:
-        """The comment alone: any event would be one to the SDKs."""
-        return comment
+    def quiet(self, comment: bytes, now: float) -> bytes:
+        """The comment, and now and then an event that says nothing new."""
+        if self._repeated_at is None:
+            self._repeated_at = now
+        if now < self._repeated_at + REPEATED_S:
+            return comment
+        self._repeated_at = now
+        return comment + self._whole(IN_PROGRESS, self.response("in_progress", store=self._parsed.store))
 
     def end(self, usage: Usage) -> bytes:
         """The end of an answer, be it complete or cut."""
-        out = self.finish()
-        self.final = self.response(self.status, usage=usage)
-        return out + self._whole(f"response.{self.status}", self.final)
+        return self.finish() + self._whole(f"response.{self.status}", self.conclude(usage))
 
     def fail(self, fault: Fault) -> bytes:
         """The end of an answer that failed. Never a bare error: agents would not hear why."""
         error: dict[str, object] = {"code": fault.code.value, "message": fault.message}
-        return self._whole("response.failed", self.response("failed", error=error))
+        return self._whole("response.failed", self.response("failed", store=False, error=error))
 
     # ── events ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -71,7 +82,7 @@ class ResponsesStream(Output):
             part = {"type": "output_text", "text": "", "annotations": [], "logprobs": []}
             self._text = _before_number("response.output_text.delta", **place, content_index=0, logprobs=[])
             return out + self._event("response.content_part.added", **place, content_index=0, part=part)
-        if isinstance(item, Call):
+        if isinstance(item, Call | CustomCall):
             return out
         part = {"type": "summary_text", "text": ""}
         return out + self._event("response.reasoning_summary_part.added", **place, summary_index=0, part=part)
@@ -86,6 +97,8 @@ class ResponsesStream(Output):
             )
         if isinstance(item, Call):
             return self._event("response.function_call_arguments.delta", **place, delta=text)
+        if isinstance(item, CustomCall):
+            return self._event("response.custom_tool_call_input.delta", **place, delta=text)
         return self._event("response.reasoning_summary_text.delta", **place, summary_index=0, delta=text)
 
     def closed(self, item: Item, status: str) -> bytes:
@@ -97,8 +110,10 @@ class ResponsesStream(Output):
             out += self._event("response.content_part.done", **place, part=item.part())
         elif isinstance(item, Call):
             out = self._event(
-                "response.function_call_arguments.done", **place, name=item.name, arguments=text
+                "response.function_call_arguments.done", **place, name=item.told.name, arguments=text
             )
+        elif isinstance(item, CustomCall):
+            out = self._event("response.custom_tool_call_input.done", **place, input=text)
         else:
             place["summary_index"] = 0
             out = self._event("response.reasoning_summary_text.done", **place, text=text)
@@ -120,16 +135,9 @@ class ResponsesStream(Output):
         self._number = number + 1
         return _before_number(kind) + b'%d,"response":%s}\n\n' % (number, response)
 
-    def kept(self) -> bytes:
-        return kept(self, self._parsed)
-
 
 class ResponsesCollector(Output):
     """Gathers one answer and encodes it as one body."""
-
-    def __init__(self, answered: Answered, parsed: ParsedResponse) -> None:
-        super().__init__(answered, parsed.settings)
-        self._parsed = parsed
 
     def push(self, delta: Delta) -> None:
         """Take in one delta."""
@@ -139,19 +147,7 @@ class ResponsesCollector(Output):
     def body(self, usage: Usage) -> bytes:
         """The whole answer."""
         self.finish()
-        self.final = self.response(self.status, usage=usage)
-        return self.final
-
-    def kept(self) -> bytes:
-        return kept(self, self._parsed)
-
-
-def kept(output: Output, parsed: ParsedResponse) -> bytes:
-    """What is to be kept of an answer that has ended; empty if its client wants nothing kept, or it is too large."""
-    if not parsed.store or not output.final:
-        return b""
-    data = Kept(output.id, Raw(output.final), list(parsed.items)).encode()
-    return data if len(data) <= MAX_KEPT else b""
+        return self.conclude(usage)
 
 
 def _before_number(kind: str, **fields: object) -> bytes:
@@ -167,7 +163,7 @@ class OpenAIResponses:
 
     def parse(self, body: bytes, asked: Asked) -> ParsedResponse:
         """Read a body. Raises `FaultError`."""
-        return parse(body, seed=asked.seed, kept=asked.kept)
+        return parse(body, seed=asked.seed)
 
     def encoder(self, parsed: ParsedResponse, answered: Answered) -> ResponsesStream:
         """The writer of a streamed answer."""

@@ -122,7 +122,7 @@ ENTRIES: dict[str, Entry] = {
         "How many tokens an input has",
         "responses",
         (responses_replies.InputTokens,),
-        body=openai_responses_body.Body,
+        body=openai_responses_body.CountBody,
         example={"model": "MODEL", "input": "Say hello."},
         failures=OF_A_BODY,
     ),

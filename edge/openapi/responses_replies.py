@@ -31,9 +31,12 @@ class OutputMessage(Reply, tag_field="type", tag="message"):
 
 
 class OutputReasoning(Reply, tag_field="type", tag="reasoning"):
+    """`encrypted_content` is there where it was asked for: what was thought, to be sent back."""
+
     id: str
     status: Status
     summary: list[SummaryText]
+    encrypted_content: str | UnsetType | None = UNSET
 
 
 class OutputCall(Reply, tag_field="type", tag="function_call"):
@@ -44,9 +47,21 @@ class OutputCall(Reply, tag_field="type", tag="function_call"):
     call_id: str
     name: str
     arguments: str
+    namespace: str | UnsetType = UNSET
 
 
-Item = OutputMessage | OutputReasoning | OutputCall
+class OutputCustomCall(Reply, tag_field="type", tag="custom_tool_call"):
+    """`input` is plain text."""
+
+    id: str
+    status: Status
+    call_id: str
+    name: str
+    input: str
+    namespace: str | UnsetType = UNSET
+
+
+Item = OutputMessage | OutputReasoning | OutputCall | OutputCustomCall
 
 
 class InputTokensDetails(CachedTokens):
@@ -73,7 +88,9 @@ class Incomplete(Reply):
 
 
 class Response(Reply):
-    """An answer, and what it repeats of its request: those fields are as they were sent."""
+    """An answer, and what it repeats of its request. `store` says at the end whether it is kept: what is larger than 4 MiB
+    with its conversation is not.
+    """
 
     id: str
     object: Literal["response"]
@@ -85,25 +102,25 @@ class Response(Reply):
     output: list[Item]
     usage: ResponseUsage | None
     service_tier: Literal["default"]
-    background: Any
-    instructions: Any
-    max_output_tokens: Any
-    max_tool_calls: Any
-    metadata: Any
-    parallel_tool_calls: Any
-    previous_response_id: Any
-    prompt_cache_key: Any
-    reasoning: Any
-    safety_identifier: Any
-    store: Any
-    temperature: Any
-    text: Any
-    tool_choice: Any
-    tools: Any
-    top_logprobs: Any
-    top_p: Any
-    truncation: Any
-    user: Any
+    background: Literal[False]
+    instructions: str | None
+    max_output_tokens: int | None
+    max_tool_calls: int | None
+    metadata: dict[str, str]
+    parallel_tool_calls: bool
+    previous_response_id: str | None
+    prompt_cache_key: str | None
+    reasoning: dict[str, str | None]
+    safety_identifier: str | None
+    store: bool
+    temperature: float | None
+    text: dict[str, Any]
+    tool_choice: str | dict[str, Any]
+    tools: list[dict[str, Any]]
+    top_logprobs: int
+    top_p: float | None
+    truncation: Literal["disabled"]
+    user: str | None
 
 
 class ResponseEvent(Reply):
@@ -163,6 +180,17 @@ class CallEvent(Reply):
     arguments: str | UnsetType = UNSET
 
 
+class CustomInputEvent(Reply):
+    """More of a custom tool's input, or all of it."""
+
+    type: Literal["response.custom_tool_call_input.delta", "response.custom_tool_call_input.done"]
+    sequence_number: int
+    item_id: str
+    output_index: int
+    delta: str | UnsetType = UNSET
+    input: str | UnsetType = UNSET
+
+
 class SummaryEvent(Reply):
     """More of what was thought, or all of it."""
 
@@ -190,6 +218,7 @@ EVENTS: tuple[object, ...] = (
     TextEvent,
     TextPartEvent,
     CallEvent,
+    CustomInputEvent,
     SummaryEvent,
     SummaryPartEvent,
 )

@@ -64,8 +64,8 @@ class GenerateResource(Generic[P]):
         """Answer one request."""
         require_json(req)
         body = await req.stream.read()
-        asked = await self._asked(req, body)
-        await self._serve(req, resp, self._dialect.parse(body, asked), asked.seed)
+        drawn = secrets.randbits(63)
+        await self._serve(req, resp, await self._read(req, body, drawn), drawn)
 
     async def _serve(
         self, req: falcon.asgi.Request, resp: falcon.asgi.Response, parsed: P, drawn: int
@@ -103,9 +103,9 @@ class GenerateResource(Generic[P]):
             return meant
         return cast(R, images.for_model(meant, sees=VISION in entry.capabilities))
 
-    async def _asked(self, req: falcon.asgi.Request, body: bytes) -> Asked:  # noqa: ARG002  # for those that need it
-        """What the dialect needs besides the body."""
-        return Asked(seed=secrets.randbits(63))
+    async def _read(self, req: falcon.asgi.Request, body: bytes, drawn: int) -> P:  # noqa: ARG002  # some look further
+        """The body as its dialect reads it; `drawn` is the seed for a client that gave none."""
+        return self._dialect.parse(body, Asked(seed=drawn))
 
     async def _after(self, req: falcon.asgi.Request, writer: Encoder | Collector) -> None:
         """The answer has ended, and its last bytes have not left yet."""
@@ -170,7 +170,8 @@ class Events:
             try:
                 data = b"".join([self._encode(item) for item in items])
                 if not data and (not items or self._is_overdue()):
-                    return self._encoder.quiet(self._waiting.quiet(time.monotonic()))
+                    now = time.monotonic()
+                    return self._encoder.quiet(self._waiting.quiet(now), now)
                 if items and isinstance(items[-1], Finished):
                     await self._after()
             except Exception:
@@ -196,8 +197,9 @@ class Events:
         if isinstance(item, Fault):
             return self._fail(item)
         if isinstance(item, Queued | Loading):
-            comment = self._waiting.hear(item, time.monotonic())
-            return self._encoder.quiet(comment) if comment else b""
+            now = time.monotonic()
+            comment = self._waiting.hear(item, now)
+            return self._encoder.quiet(comment, now) if comment else b""
         if isinstance(item, Accepted):
             self._waiting.serve()
         return b""

@@ -239,7 +239,7 @@ def test_numbers_of_an_input_stay_as_they_were_written():
 
 def test_a_sign_of_life_is_a_comment_and_a_ping():
     """Allowed anywhere; the SDK and the agents skip both."""
-    assert MessageStream(ANSWERED).quiet(b": queued\n\n") == b": queued\n\n" + PING
+    assert MessageStream(ANSWERED).quiet(b": queued\n\n", 1.0) == b": queued\n\n" + PING
 
 
 def test_a_failed_stream_ends_with_an_error():
@@ -293,7 +293,7 @@ def test_the_sdk_raises_on_a_failed_stream():
 def test_the_sdk_skips_what_is_said_while_it_waits():
     """Comments and pings between any two events."""
     encoder = MessageStream(ANSWERED)
-    quiet = encoder.quiet(b": queued, 3 ahead\n\n")
+    quiet = encoder.quiet(b": queued, 3 ahead\n\n", 1.0)
     data = encoder.start(0) + quiet + quiet + encoder.push(delta(TextPiece("a"))) + quiet + encoder.end(USAGE)
     assert read(data)["content"] == [{"type": "text", "text": "a"}]
 

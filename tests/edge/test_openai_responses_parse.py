@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cortex.edge.dialects.openai_responses import parse
-from cortex.edge.dialects.openai_responses_body import refers_to
+from cortex.edge.dialects.sealed import sealed
 from cortex.protocol.codec import decode_request, encode_request
 from cortex.protocol.faults import Code, FaultError
 from cortex.protocol.request import ResponseFormat, ToolChoice
@@ -100,7 +100,7 @@ def test_what_codex_sends():
         ("tool", "a.py\n[image omitted]", "", 0),
     ]
     chat = parsed.request
-    assert [tool.name for tool in chat.tools] == ["look"]
+    assert [tool.name for tool in chat.tools] == ["look", "mcp__inner", "patch"]
     assert chat.tool_choice == ToolChoice()
     assert chat.response_format == ResponseFormat(
         kind="json_schema", definition=b'{"type": "object"}', strict=True
@@ -108,7 +108,7 @@ def test_what_codex_sends():
     assert (chat.template_options, parsed.stream, parsed.store) == (b"{}", True, False)
     settings = json.loads(b"{" + parsed.settings + b"}")
     assert [tool["type"] for tool in settings["tools"]] == ["function", "namespace", "web_search", "custom"]
-    assert (settings["store"], settings["prompt_cache_key"]) == (False, "k")
+    assert settings["prompt_cache_key"] == "k"
     assert decode_request(encode_request(chat)) == chat
 
 
@@ -161,16 +161,97 @@ def test_what_a_model_said_in_one_go_is_one_turn():
     ]
 
 
-def test_unknown_kinds_are_passed_over():
-    """An item, a part or a tool that nobody here knows changes nothing, whatever its fields look like."""
-    strange = [
-        {"type": "computer_call_output", "output": {"type": "screenshot"}},
-        {"type": "x", "content": 5},
-    ]
+def test_parts_that_nobody_reads_leave_a_word():
+    """In what was said before and in results; the last words of a user are refused instead."""
+    strange = {"type": "image_url", "image_url": "data:image/png;base64,AAAA"}
     parsed = read(
-        [message("user", "hi"), *strange, {"role": "user", "content": [{"type": "new", "text": "?"}]}]
+        [
+            {"role": "user", "content": [strange, {"type": "input_text", "text": "?"}]},
+            CALL,
+            {**OUTPUT, "output": [{"type": "x" * 99}]},
+            message("user", "hi"),
+        ]
     )
-    assert spoken(parsed) == [("user", "hi", "", 0), ("user", "", "", 0)]
+    assert [turn.text for turn in parsed.request.turns] == [
+        "[image_url omitted]\n?",
+        "",
+        f"[{'x' * 40} omitted]",
+        "hi",
+    ]
+    fault = refused([{"role": "user", "content": [strange]}])
+    assert (fault.param, fault.message) == (
+        "input[0].content[0].type",
+        "input[0].content[0].type must be input_text or input_image, not image_url.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("items", "told"),
+    [
+        (
+            [
+                {
+                    "type": "local_shell_call",
+                    "call_id": "c",
+                    "action": {"command": ["ls"]},
+                    "status": "completed",
+                },
+                {"type": "local_shell_call_output", "call_id": "c", "output": "a.py"},
+            ],
+            [("local_shell", '{"action":{"command": ["ls"]}}', "c"), ("a.py", "c")],
+        ),
+        (
+            [
+                {"type": "shell_call", "id": "s", "call_id": "c", "action": {"commands": ["ls"]}},
+                {"type": "shell_call_output", "call_id": "c", "output": [{"stdout": "a"}]},
+            ],
+            [("shell", '{"action":{"commands": ["ls"]}}', "c"), ('[{"stdout": "a"}]', "c")],
+        ),
+        (
+            [
+                {
+                    "type": "mcp_call",
+                    "id": "m",
+                    "name": "x",
+                    "server_label": "s",
+                    "arguments": "{}",
+                    "output": "5",
+                }
+            ],
+            [("mcp", '{"name":"x","server_label":"s","arguments":"{}"}', "m"), ("5", "m")],
+        ),
+        (
+            [{"type": "mcp_call", "id": "m", "name": "x", "output": None, "error": "no such host"}],
+            [("mcp", '{"name":"x","error":"no such host"}', "m"), ("no such host", "m")],
+        ),
+        (
+            [{"type": "web_search_call", "id": "w", "action": {"query": "q"}, "status": "completed"}],
+            [("web_search", '{"action":{"query": "q"}}', "w"), ("[result omitted]", "w")],
+        ),
+        (
+            [{"type": "image_generation_call", "id": "i", "result": "AAAA"}],
+            [("image_generation", "{}", "i"), ("[image omitted]", "i")],
+        ),
+        (
+            [{"type": "computer_call_output", "call_id": "c", "output": {"image_url": "data:,"}}],
+            [("[image omitted]", "c")],
+        ),
+        ([{"type": "mcp_list_tools", "id": "l", "tools": []}], []),
+        (
+            [{"type": "agent_message", "author": "a", "content": [{"type": "input_text", "text": "done"}]}],
+            [("done", "")],
+        ),
+    ],
+)
+def test_what_was_done_elsewhere_is_seen(items, told):
+    """Calls of tools that nobody offers here, and what came of them: a conversation without them would be another."""
+    turns = read([message("user", "x"), *items]).request.turns[1:]
+    seen = []
+    for turn in turns:
+        seen += [(call.name, call.arguments.decode(), call.id) for call in turn.tool_calls]
+        if turn.text:
+            seen.append((turn.text, turn.tool_call_id))
+    assert seen == told
 
 
 def test_a_custom_call_is_a_call():
@@ -217,7 +298,7 @@ def test_log_probabilities_are_asked_for_in_two_ways():
         ("conversation", Code.UNSUPPORTED, {"conversation": "conv_1"}),
         ("prompt", Code.UNSUPPORTED, {"prompt": {"id": "p"}}),
         ("tool_choice", Code.UNSUPPORTED, {"tool_choice": {"type": "web_search"}, "tools": HOSTED}),
-        ("tool_choice", Code.INVALID_REQUEST, {"tool_choice": "required", "tools": HOSTED}),
+        ("tool_choice", Code.INVALID_REQUEST, {"tool_choice": "required", "tools": [HOSTED[1]]}),
         (
             "tool_choice.name",
             Code.INVALID_REQUEST,
@@ -241,9 +322,31 @@ def test_log_probabilities_are_asked_for_in_two_ways():
         ("input[0].call_id", Code.INVALID_REQUEST, {"input": [{"type": "function_call", "name": "x"}]}),
         (
             "input[1]",
-            Code.UNSUPPORTED,
+            Code.RESPONSE_NOT_FOUND,
             {"input": [message("user", "x"), {"type": "item_reference", "id": "msg_1"}]},
         ),
+        ("input[0].id", Code.INVALID_REQUEST, {"input": [{"type": "item_reference"}]}),
+        ("input[0].id", Code.INVALID_REQUEST, {"input": [{**message("user", "x"), "id": 5}]}),
+        (
+            "input[0].type",
+            Code.INVALID_REQUEST,
+            {"input": [{"type": "mesage", "role": "user", "content": "x"}]},
+        ),
+        ("input[0]", Code.UNSUPPORTED, {"input": [{"type": "compaction", "encrypted_content": "gAAA"}]}),
+        ("truncation", Code.UNSUPPORTED, {"truncation": "auto"}),
+        ("truncation", Code.INVALID_REQUEST, {"truncation": "nonsense"}),
+        ("truncation", Code.INVALID_REQUEST, {"truncation": 5}),
+        ("metadata", Code.INVALID_REQUEST, {"metadata": "x"}),
+        ("metadata", Code.INVALID_REQUEST, {"metadata": {"a": 1}}),
+        ("user", Code.INVALID_REQUEST, {"user": 5}),
+        ("max_tool_calls", Code.INVALID_REQUEST, {"max_tool_calls": "x"}),
+        ("max_tool_calls", Code.INVALID_REQUEST, {"max_tool_calls": -1}),
+        ("prompt_cache_key", Code.INVALID_REQUEST, {"prompt_cache_key": 7}),
+        ("safety_identifier", Code.INVALID_REQUEST, {"safety_identifier": 7}),
+        ("reasoning.summary", Code.INVALID_REQUEST, {"reasoning": {"summary": "nonsense"}}),
+        ("stream_options", Code.INVALID_REQUEST, {"stream_options": "x"}),
+        ("previous_response_id", Code.INVALID_REQUEST, {"previous_response_id": ""}),
+        ("previous_response_id", Code.INVALID_REQUEST, {"previous_response_id": 5}),
         (
             "input[0].content[0].image_url",
             Code.UNSUPPORTED,
@@ -263,19 +366,44 @@ def test_what_cannot_be_is_refused_by_name(param, code, more):
     assert fault.message.endswith(".")
 
 
-@pytest.mark.parametrize(
-    ("data", "name"),
-    [
-        (body(previous_response_id="resp_1"), "resp_1"),
-        (body(previous_response_id=None), ""),
-        (body("previous_response_id"), ""),
-        (body(previous_response_id=5), ""),
-        (b'{"previous_response_id": "x', ""),
-    ],
-)
-def test_the_earlier_response_is_known_before_the_body_is_read(data, name):
-    """What is wrong with the body is told later."""
-    assert refers_to(data) == name
+def test_settings_are_repeated_on_one_line():
+    """However a client has written them: the data of an event ends where its line does."""
+    given = {
+        "metadata": {"a": "b"},
+        "tools": [{**LOOK, "parameters": {"type": "object", "properties": {"n": {"maximum": 1e30}}}}],
+        "reasoning": {"effort": "low", "summary": "auto"},
+        "text": {
+            "format": {"type": "json_schema", "name": "x", "schema": {"type": "object"}},
+            "verbosity": "low",
+        },
+        "tool_choice": {"type": "function", "name": "look"},
+    }
+    pretty = json.dumps({"model": "demo", "input": "hi", **given}, indent=2).replace("\n", "\r\n")
+    settings = parse(pretty.encode()).settings
+    assert not {b"\n"[0], b"\r"[0]} & set(settings)
+    told = json.loads(b"{" + settings + b"}")
+    assert {name: told[name] for name in given} == given
+
+
+def test_settings_of_a_silent_request_are_the_defaults():
+    """Every field that clients look for has a value."""
+    told = json.loads(b"{" + read().settings + b"}")
+    assert told["text"] == {"format": {"type": "text"}}
+    assert (told["tool_choice"], told["tools"], told["truncation"]) == ("auto", [], "disabled")
+    assert told["reasoning"] == {"effort": None, "summary": None}
+
+
+def test_what_was_thought_comes_back_sealed():
+    """Ours is read; another's, or one that was changed, is left out for the summary."""
+    own = sealed("all of it\U0001f600")
+    for sent, heard in (
+        ({"encrypted_content": own, "summary": []}, "all of it\U0001f600"),
+        ({"encrypted_content": own[:-4] + "AAAA", "summary": THOUGHT["summary"]}, "hm"),
+        ({"encrypted_content": "cortex1-*", "summary": THOUGHT["summary"]}, "hm"),
+        ({"encrypted_content": None, "summary": THOUGHT["summary"]}, "hm"),
+    ):
+        parsed = read([message("user", "x"), {"type": "reasoning", **sent}, SAID])
+        assert parsed.request.turns[1].reasoning == heard
 
 
 JSON = st.recursive(

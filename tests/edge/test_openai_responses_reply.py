@@ -3,7 +3,8 @@
 import json
 
 from cortex.edge.dialects.dialect import Answered, Asked
-from cortex.edge.dialects.openai_responses_kept import Kept
+from cortex.edge.dialects.openai_responses import begin, complete
+from cortex.edge.dialects.openai_responses_kept import MAX_KEPT, Kept
 from cortex.edge.dialects.openai_responses_reply import OpenAIResponses
 from cortex.protocol.deltas import (
     Delta,
@@ -130,6 +131,109 @@ def test_what_the_limit_cuts_is_incomplete():
     assert last["response"]["incomplete_details"] == {"reason": "max_output_tokens"}
 
 
+def test_thoughts_are_sealed_for_those_who_send_them_back():
+    """If they ask for it; nothing is there while they are thought."""
+    told = streamed(*REPLY, include=["reasoning.encrypted_content"], store=False)
+    [added] = [
+        one
+        for one in told
+        if one["type"].endswith("added") and one.get("item", {}).get("type") == "reasoning"
+    ]
+    assert added["item"]["encrypted_content"] is None
+    thought = told[-1]["response"]["output"][0]
+    again = [
+        {"role": "user", "content": "hi"},
+        {**thought, "summary": []},
+        {"role": "user", "content": "and?"},
+    ]
+    turns = DIALECT.parse(json.dumps({"model": "demo", "input": again}).encode(), Asked()).request.turns
+    assert turns[1].reasoning == "hm"
+    assert "encrypted_content" not in whole(*REPLY)[0]["output"][0]
+
+
+PATCH = {"type": "custom", "name": "patch", "description": "Patches.", "format": {"type": "text"}}
+INNER = {"type": "function", "name": "inner", "parameters": {"type": "object"}}
+CUSTOM = (ToolStart(0, "call_1", "patch"), ToolArguments(0, '{"inp'), ToolArguments(0, 'ut":"a\\'))
+CUSTOM += (ToolArguments(0, 'n\\"b'), ToolArguments(0, '"}'), ToolEnd(0), Finish("tool_calls"))
+
+
+def test_a_custom_tool_is_told_its_text():
+    """What is a function of one string to the model; its text streams without JSON around it."""
+    told = streamed(*CUSTOM, tools=[PATCH])
+    assert [
+        (one["type"].removeprefix("response."), one.get("delta", one.get("input"))) for one in told[3:-2]
+    ] == [
+        ("custom_tool_call_input.delta", "a"),
+        ("custom_tool_call_input.delta", '\n"b'),
+        ("custom_tool_call_input.done", 'a\n"b'),
+    ]
+    call = {
+        "id": "ctc_1a0",
+        "type": "custom_tool_call",
+        "status": "completed",
+        "call_id": "call_1",
+        "name": "patch",
+        "input": 'a\n"b',
+    }
+    assert told[2]["item"] == {**call, "status": "in_progress", "input": ""}
+    assert told[-2]["item"] == call
+    body, writer = whole(*CUSTOM, tools=[PATCH])
+    assert body["output"] == [call]
+    again = complete(begin(b'{"model":"demo","input":"and?"}'), kept=Kept.decode(writer.kept))
+    assert json.loads(again.request.turns[1].tool_calls[0].arguments) == {"input": 'a\n"b'}
+
+
+def test_a_tool_in_a_namespace_is_told_in_it():
+    """The model knows it by both names in one; so does the history."""
+    tools = [{"type": "namespace", "name": "mcp__at", "description": "", "tools": [INNER, PATCH]}]
+    call = (
+        ToolStart(0, "call_1", "mcp__at__inner"),
+        ToolArguments(0, "{}"),
+        ToolEnd(0),
+        Finish("tool_calls"),
+    )
+    body, writer = whole(*call, tools=tools)
+    [made] = body["output"]
+    assert (made["type"], made["namespace"], made["name"]) == ("function_call", "mcp__at", "inner")
+    done = [
+        one for one in streamed(*call, tools=tools) if one["type"] == "response.function_call_arguments.done"
+    ]
+    assert done[0]["name"] == "inner"
+    again = complete(begin(b'{"model":"demo","input":"and?"}'), kept=Kept.decode(writer.kept))
+    assert again.request.turns[1].tool_calls[0].name == "mcp__at__inner"
+    custom = (ToolStart(0, "call_1", "mcp__at__patch"), *CUSTOM[1:])
+    [made] = whole(*custom, tools=tools)[0]["output"]
+    assert (made["type"], made["namespace"], made["input"]) == ("custom_tool_call", "mcp__at", 'a\n"b')
+
+
+def test_what_is_too_large_is_not_kept_and_says_so():
+    """The next turn would look for it in vain."""
+    text = "x" * (MAX_KEPT // 2)
+    body, writer = whole(TextPiece(text), Finish("stop"), input=text)
+    assert (body["store"], writer.kept) == (False, b"")
+    body, writer = whole(TextPiece(text), Finish("stop"))
+    assert (body["store"], bool(writer.kept)) == (True, True)
+    told = streamed(TextPiece(text), Finish("stop"), input=text)
+    assert (told[0]["response"]["store"], told[-1]["response"]["store"]) == (True, False)
+    assert whole(*REPLY, store=False)[0]["store"] is False
+
+
+def test_a_long_silence_is_broken_by_an_event():
+    """To agents comments are silence, and after five minutes of it they give up."""
+    encoder = DIALECT.encoder(DIALECT.parse(json.dumps(BODY).encode(), Asked()), ANSWERED)
+    begun = encoder.start(0)
+    assert encoder.quiet(b": ping\n\n", 1000.0) == b": ping\n\n"
+    assert encoder.quiet(b": ping\n\n", 1059.0) == b": ping\n\n"
+    comment, _, event = encoder.quiet(b": ping\n\n", 1060.0).partition(b"\n\n")
+    assert comment == b": ping"
+    assert [one["type"] for one in events(begun + event)] == [
+        "response.created",
+        "response.in_progress",
+        "response.in_progress",
+    ]
+    assert encoder.quiet(b": ping\n\n", 1100.0) == b": ping\n\n"
+
+
 def test_half_a_call_is_never_done():
     """An agent that runs what is done must not run it; in the response it stands as incomplete."""
     told = streamed(*CALL[:2], Finish("length"))
@@ -172,11 +276,11 @@ def test_log_probabilities_go_with_their_text():
 def test_what_is_kept_leads_to_the_next_turn():
     """The conversation with its answer is what the next one begins with; the instructions are not."""
     _, writer = whole(*REPLY, instructions="Be brief.")
-    kept = Kept.decode(writer.kept())
+    kept = Kept.decode(writer.kept)
     assert json.loads(bytes(kept.response))["id"] == kept.id == "resp_1a"
     output = {"type": "function_call_output", "call_id": "call_1", "output": "seen"}
     follow = {"model": "demo", "input": [output], "previous_response_id": "resp_1a"}
-    parsed = DIALECT.parse(json.dumps(follow).encode(), Asked(kept=writer.kept()))
+    parsed = complete(begin(json.dumps(follow).encode()), kept=kept)
     assert [(turn.role, turn.text, turn.reasoning) for turn in parsed.request.turns] == [
         ("user", "hi", ""),
         ("assistant", "Let me look.", "hm"),
@@ -189,4 +293,4 @@ def test_what_is_kept_leads_to_the_next_turn():
 def test_nothing_is_kept_against_the_clients_will():
     """With `store: false` there is nothing to keep."""
     _, writer = whole(*REPLY, store=False)
-    assert writer.kept() == b""
+    assert writer.kept == b""

@@ -203,4 +203,4 @@ def test_a_failed_response_says_why(size):
     *_, last = client_for(stream, size=size).responses.create(model="demo", input="hi", stream=True)
     assert (last.type, last.response.status) == ("response.failed", "failed")
     assert (last.response.error.code, last.response.error.message) == ("neuron_lost", "The neuron was lost.")
-    assert encoder.kept() == b""
+    assert encoder.kept == b""

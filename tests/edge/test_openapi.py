@@ -124,6 +124,32 @@ def test_an_example_is_answered_as_described(route):
     run(scenario())
 
 
+def test_tools_of_every_kind_are_as_described():
+    """Calls of custom tools, of those in a namespace, and thoughts that are to be sent back."""
+    look = {"type": "function", "name": "look"}
+    group = {"type": "namespace", "name": "a", "description": "", "tools": [look]}
+    offered = [{"type": "custom", "name": "patch"}, group, {**look, "parameters": {"type": "object"}}]
+    route = "POST /v1/responses"
+    said = (ToolStart(0, "c", "patch"), ToolArguments(0, '{"input":"x"}'), ToolEnd(0))
+    inner = (ToolStart(1, "d", "a__look"), ToolArguments(1, "{}"), ToolEnd(1), Finish("stop"))
+
+    async def scenario():
+        world = World(answer(ReasoningPiece("Hm."), *said, *inner))
+        path, body = asked(route, tools=offered, stream=True, include=["reasoning.encrypted_content"])
+        streamed = await world.post(body, path).done()
+        lines = streamed.body.decode().split("\n")
+        told = [
+            decoded(line[6:].encode(), ENTRIES[route].events) for line in lines if line.startswith("data: ")
+        ]
+        assert [type(item).__name__ for item in told[-1].response.output] == [
+            "OutputReasoning",
+            "OutputCustomCall",
+            "OutputCall",
+        ]
+
+    run(scenario())
+
+
 @pytest.mark.parametrize("route", BODIES)
 def test_a_route_asks_for_a_key_that_may_use_the_model(route):
     """None forgets: each refuses its own example for a key of another model, in words that are described."""

@@ -5,7 +5,7 @@ import json
 import pytest
 from asgi_driver import Exchange
 from edge_world import World, run
-from memory_link import accepted, answer, delta, fail, finished, say
+from memory_link import DEMO, accepted, answer, delta, fail, finished, say
 
 from cortex.protocol.deltas import Finish, TextPiece, ToolArguments, ToolEnd, ToolStart
 from cortex.protocol.faults import Code, Fault
@@ -40,6 +40,68 @@ def test_a_response_can_be_gone_on_from():
         third = {"model": "demo", "input": "so?", "previous_response_id": last["id"]}
         assert (await world.post(third, PATH).done()).status == 200
         assert len(world.link.chat.turns) == 5
+
+    run(scenario())
+
+
+def test_an_earlier_response_is_known_by_any_spelling_of_its_field():
+    """A key may be written with escapes: it is still the same key."""
+
+    async def scenario():
+        world = World(say("Hello"))
+        first = (await world.post(HI, PATH).done()).json
+        body = json.dumps({"model": "demo", "input": "and?", "previous_response_id": first["id"]})
+        await world.post(body.replace("us_r", "us\\u005fr").encode(), PATH).done()
+        assert [turn.text for turn in world.link.chat.turns] == ["hi", "Hello", "and?"]
+
+    run(scenario())
+
+
+def test_items_can_be_referred_to():
+    """By the ids that they were told with, and that they are listed with; the last response of a chain has all of them."""
+
+    async def scenario():
+        world = World(say("One"))
+        first = (await world.post(HI, PATH).done()).json
+        listed = (await fetch(world, f"{first['id']}/input_items")).json["data"]
+        refer = [{"type": "item_reference", "id": one["id"]} for one in (*listed, *first["output"])]
+        world.link.script = say("Two")
+        second = (
+            await world.post({**HI, "input": [*refer, {"role": "user", "content": "and?"}]}, PATH).done()
+        ).json
+        assert [turn.text for turn in world.link.chat.turns] == ["hi", "One", "and?"]
+        fetched = []
+        fetch_of = world.link.keeping.fetch
+
+        async def counted(name, principal):
+            fetched.append(name)
+            return await fetch_of(name, principal)
+
+        world.link.keeping.fetch = counted
+        items = [
+            {"role": "user", "content": "hi"},
+            refer[1],
+            {"role": "user", "content": "and?"},
+            {"type": "item_reference", "id": second["output"][0]["id"]},
+            {"role": "user", "content": "so?"},
+        ]
+        await world.post({**HI, "input": items}, PATH).done()
+        assert [turn.text for turn in world.link.chat.turns] == ["hi", "One", "and?", "Two", "so?"]
+        assert fetched == [second["id"]]
+        refused = await world.post({**HI, "input": items}, PATH, authorization="Bearer b").done()
+        assert (refused.status, refused.json["error"]["param"]) == (404, "input[1]")
+        assert refused.headers["x-should-retry"] == "false"
+
+    run(scenario())
+
+
+def test_nothing_is_looked_for_on_behalf_of_who_may_not_ask():
+    """An unknown model is told before an unknown response."""
+
+    async def scenario():
+        body = {"model": "nobody", "input": "hi", "previous_response_id": "resp_1"}
+        refused = await World().post(body, PATH).done()
+        assert refused.json["error"]["code"] == "model_not_found"
 
     run(scenario())
 
@@ -131,7 +193,12 @@ def test_the_input_is_listed_page_by_page():
 
 @pytest.mark.parametrize(
     ("path", "method", "query", "status", "param"),
-    [("{id}/cancel", "POST", "", 400, "response_id"), ("{id}", "GET", "stream=true", 400, "stream")],
+    [
+        ("{id}/cancel", "POST", "", 400, "response_id"),
+        ("{id}", "GET", "stream=true", 400, "stream"),
+        ("{id}", "GET", "stream=xyz", 400, "stream"),
+        ("", "GET", "", 400, "response_id"),
+    ],
 )
 def test_what_only_background_responses_can_do_is_refused(path, method, query, status, param):
     """None runs here without its client."""
@@ -141,6 +208,7 @@ def test_what_only_background_responses_can_do_is_refused(path, method, query, s
         made = (await world.post(HI, PATH).done()).json
         refused = await fetch(world, path.format(id=made["id"]), method, query)
         assert (refused.status, refused.json["error"]["param"]) == (status, param)
+        assert refused.headers["x-should-retry"] == "false"
 
     run(scenario())
 
@@ -165,6 +233,53 @@ def test_input_is_counted():
     async def scenario():
         counted = await World(script).post(HI, f"{PATH}/input_tokens").done()
         assert counted.json == {"object": "response.input_tokens", "input_tokens": 42}
+
+    run(scenario())
+
+
+def test_input_is_counted_of_whatever_there_is():
+    """Neither input nor model must be named, where there is one model."""
+
+    def script(ticket, stream):
+        stream.end(Counted(request=ticket.request, attempt=1, tokens=42))
+
+    async def scenario():
+        world = World(script, fleet={"models": (DEMO,)})
+        assert (await world.post({"instructions": "Be brief."}, f"{PATH}/input_tokens").done()).status == 200
+        assert (await world.post({}, f"{PATH}/input_tokens").done()).json["input_tokens"] == 42
+        refused = await World(script).post({"input": "hi"}, f"{PATH}/input_tokens").done()
+        assert (refused.status, refused.json["error"]["param"]) == (400, "model")
+        assert (await world.post({"input": "hi"}, PATH).done()).json["error"]["param"] == "model"
+
+    run(scenario())
+
+
+def test_pages_end_where_ids_repeat():
+    """Every item is listed once, whatever a client calls them."""
+
+    async def scenario():
+        world = World(say("Hello"))
+        items = [{"role": "user", "content": str(index), "id": "same"} for index in range(5)]
+        made = (await world.post({**HI, "input": items}, PATH).done()).json
+        seen, after = [], ""
+        for _ in items:
+            query = f"order=asc&limit=1&after={after}"
+            page = (await fetch(world, f"{made['id']}/input_items", query=query)).json
+            seen += [item["content"][0]["text"] for item in page["data"]]
+            after = page["last_id"]
+        assert (seen, page["has_more"]) == (["0", "1", "2", "3", "4"], False)
+
+    run(scenario())
+
+
+def test_a_response_can_be_probed():
+    """HEAD where GET is."""
+
+    async def scenario():
+        world = World(say("Hello"))
+        made = (await world.post(HI, PATH).done()).json
+        assert (await fetch(world, made["id"], "HEAD")).status == 200
+        assert (await fetch(world, "nobody", "HEAD")).status == 404
 
     run(scenario())
 

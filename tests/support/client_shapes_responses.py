@@ -81,7 +81,7 @@ RESPONSES = [
             *LOOP[:2],
             LOOP[2] + "|[image omitted]",
         ],
-        {**OFFERED, "response_format": STRICT, "stream": True},
+        {**OFFERED, "tools": ["read", "agents__spawn"], "response_format": STRICT, "stream": True},
     ),
     Shape(
         "opencode",

@@ -114,9 +114,11 @@ class _Responses(_OpenAI):
     """As OpenAI's other routes; what an engine found in the messages, the client sent as its `input`."""
 
     def fault(self, fault: Fault, request_id: str) -> bytes:
-        return super().fault(
-            replace(fault, param="input") if fault.param == "messages" else fault, request_id
-        )
+        if fault.param == "messages":
+            rest = fault.message.removeprefix("messages ")
+            message = fault.message if rest == fault.message else f"input {rest}"
+            fault = replace(fault, param="input", message=message)
+        return super().fault(fault, request_id)
 
 
 class _Anthropic:

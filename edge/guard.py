@@ -215,6 +215,8 @@ class Guard:
 
     async def _refuse(self, scope: Scope, send: SendMessage, refusal: Refusal) -> None:
         self._on_refusal(scope["path"], refusal.status)
+        if (close := scope.get("cortex.close")) is not None:
+            close()  # as the answer says
         body = refusal.body(_shape(scope), scope["cortex.request_id"])
         headers = [
             (b"content-type", JSON_TYPE.encode()),
@@ -297,7 +299,11 @@ async def _linger(receive: Receive) -> None:
 
 
 def _wants_websocket(scope: Scope) -> bool:
-    return any(name == b"upgrade" and value.lower() == b"websocket" for name, value in scope["headers"])
+    """Also among others: the header is a list, in the order of what its client likes best (RFC 9110, 7.8)."""
+    return any(
+        name == b"upgrade" and b"websocket" in [one.strip().lower() for one in value.split(b",")]
+        for name, value in scope["headers"]
+    )
 
 
 def _content_length(scope: Scope) -> int | None:

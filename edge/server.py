@@ -19,6 +19,7 @@ from typing import Any
 
 import gunicorn
 from gunicorn.app.base import BaseApplication
+from gunicorn.asgi import protocol
 from gunicorn.asgi.protocol import ASGIProtocol
 from gunicorn.workers import gasgi
 from prometheus_client import CollectorRegistry, multiprocess
@@ -104,7 +105,12 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn is untyped
     def _build_http_scope(self, request: Any, sockname: Any, peername: Any) -> dict[str, Any]:
         scope: dict[str, Any] = super()._build_http_scope(request, sockname, peername)
         scope["cortex.abort"] = self.transport.abort
+        scope["cortex.close"] = self._serve_no_more
         return scope
+
+    def _serve_no_more(self) -> None:
+        """The connection ends with this answer: gunicorn does not read in it that it should."""
+        self._keepalive = 0
 
 
 class EdgeWorker(gasgi.ASGIWorker):  # type: ignore[misc]  # gunicorn is untyped
@@ -119,6 +125,8 @@ class EdgeWorker(gasgi.ASGIWorker):  # type: ignore[misc]  # gunicorn is untyped
 
     def init_process(self) -> None:
         gasgi.ASGIProtocol = Connection
+        for status in HTTPStatus:  # it calls some of ours unknown
+            protocol._REASON_PHRASES.setdefault(status.value, status.phrase)  # noqa: SLF001  # as above
         super().init_process()
 
     async def _serve(self) -> None:
@@ -247,8 +255,11 @@ def self_test() -> None:
         for name in names
         if not hasattr(owner, name)
     ]
+    missing += [n for n in ("_REASON_PHRASES",) if not hasattr(protocol, n)]
     set_by_protocol = ASGIProtocol.__init__.__code__.co_names
-    missing += [n for n in ("_awaiting_request", "req_count", "_closed") if n not in set_by_protocol]
+    missing += [
+        n for n in ("_awaiting_request", "_keepalive", "req_count", "_closed") if n not in set_by_protocol
+    ]
     set_by_worker = gasgi.ASGIWorker.__init__.__code__.co_names
     missing += [n for n in ("servers", "nr_conns", "worker_connections") if n not in set_by_worker]
     if gunicorn.__version__ != TESTED_GUNICORN or missing:

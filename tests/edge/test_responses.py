@@ -272,6 +272,19 @@ def test_pages_end_where_ids_repeat():
     run(scenario())
 
 
+def test_an_image_that_nobody_sees_is_said_to_be_in_the_input():
+    """That is what its client called it."""
+    pixel = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+
+    async def scenario():
+        part = {"type": "input_image", "image_url": f"data:image/png;base64,{pixel}"}
+        refused = await World().post({**HI, "input": [{"role": "user", "content": [part]}]}, PATH).done()
+        assert (refused.status, refused.json["error"]["param"]) == (400, "input")
+        assert refused.json["error"]["message"].startswith("input holds an image, ")
+
+    run(scenario())
+
+
 def test_a_response_can_be_probed():
     """HEAD where GET is."""
 
@@ -341,6 +354,8 @@ def test_an_agent_that_asks_for_a_websocket_is_told_at_once():
         refused = await Exchange(world.app, "GET", PATH, headers=headers).done()
         assert (refused.status, refused.json["error"]["code"]) == (426, "upgrade_required")
         assert (refused.headers["upgrade"], refused.headers["connection"]) == ("HTTP/1.1", "upgrade, close")
+        headers["upgrade"] = "h2c, WebSocket"
+        assert (await Exchange(world.app, "GET", PATH, headers=headers).done()).status == 426
         assert (await world.get(PATH)).status == 405
 
     run(scenario())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import Iterator
 from http.client import HTTPConnection
 from pathlib import Path
@@ -191,8 +192,20 @@ def test_a_websocket_is_refused_at_once(stack: Stack) -> None:
             answer = connection.getresponse()
             assert (answer.status, json.loads(answer.read())["error"]["code"]) == (426, "upgrade_required")
             assert answer.headers["Upgrade"] == "HTTP/1.1"
+            assert answer.reason == "Upgrade Required"
         finally:
             connection.close()
+
+
+def test_a_connection_that_is_said_to_close_closes(stack: Stack) -> None:
+    """At once: an agent may wait for it before it goes on."""
+    asked = b"GET /v1/responses HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", stack.port), timeout=2) as connection:
+        connection.sendall(asked)
+        heard = b""
+        while more := connection.recv(65536):
+            heard += more
+    assert heard.startswith(b"HTTP/1.1 426 Upgrade Required\r\n")
 
 
 def test_codex_is_answered(stack: Stack) -> None:

@@ -56,7 +56,7 @@ class Counting:
             return
         name, attempt = message.request, message.attempt
         answer = (
-            m.Counted(request=name, attempt=attempt, tokens=message.tokens)
+            m.Counted(request=name, attempt=attempt, tokens=message.tokens, estimated=message.estimated)
             if message.fault is None
             else m.Refused(request=name, attempt=attempt, fault=message.fault)
         )

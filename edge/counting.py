@@ -5,7 +5,7 @@ from __future__ import annotations
 import falcon.asgi
 
 from cortex.edge import images
-from cortex.edge.estimate import estimate
+from cortex.edge.estimate import Estimates
 from cortex.edge.events import Ticket
 from cortex.edge.link import Link
 from cortex.edge.submitting import encoded
@@ -33,7 +33,7 @@ async def count(link: Link, request: str, chat: Chat) -> Counted:
         stream = link.open(ticket)
     except FaultError as error:
         if error.fault.code is Code.BROKER_LOST:
-            return estimate(ticket)
+            return Estimates().of(ticket)
         raise
     try:
         outcome = await stream.outcome()

@@ -29,7 +29,7 @@ from msgspec import Struct
 
 from cortex.edge.brokers import Broker, BrokerHealth, Brokers, Cancelled, Key
 from cortex.edge.entry import NEVER, NOWHERE, Entry
-from cortex.edge.estimate import CLIENTS_OWN, estimate
+from cortex.edge.estimate import CLIENTS_OWN, Estimates
 from cortex.edge.events import Closing, Deliver, Effect, End, Event, Left, Opened, Received, Send, Ticket
 from cortex.protocol.deltas import Deltas, Finish
 from cortex.protocol.faults import Code, Fault
@@ -58,6 +58,7 @@ class Inflight:
         self._stall_s = stall_s
         self._entries: dict[str, Entry] = {}
         self._brokers = Brokers(brokers, expiry_s)
+        self._estimates = Estimates()
         self._on_message: dict[type[Struct], Callable[[Entry, Received, Any, float], list[Effect]]] = {
             Queued: self._on_queued,
             Loading: self._on_loading,
@@ -230,6 +231,8 @@ class Inflight:
         entry.since = entry.token_at = now
         entry.waited = now - entry.queued_at
         entry.session = event.session
+        if entry.ticket.operation != "embed":  # of which no more than the first texts have been read
+            self._estimates.learn(entry.ticket, message.prompt_tokens)
         return [Deliver(entry.ticket.request, message)]
 
     def _on_deltas(self, session: bytes, message: Deltas, now: float) -> list[Effect]:
@@ -282,10 +285,12 @@ class Inflight:
         return self._end(entry, message, event.payload)
 
     def _on_counted(self, entry: Entry, _event: Received, message: Counted, _now: float) -> list[Effect]:
+        if not message.estimated:
+            self._estimates.learn(entry.ticket, message.tokens)
         return self._end(entry, message)
 
     def _estimate(self, entry: Entry) -> list[Effect]:
-        return self._end(entry, estimate(entry.ticket, entry.attempt))
+        return self._end(entry, self._estimates.of(entry.ticket, entry.attempt))
 
     # ── ends ──
 

@@ -26,7 +26,7 @@ from cortex.neuron.device.lines import Addresses, Lines
 from cortex.neuron.device.loop import DeviceLoop
 from cortex.neuron.device.progress import PREFILL, Progress, Standing
 from cortex.neuron.device.pulse import Pulse
-from cortex.neuron.engine.base import Engine
+from cortex.neuron.engine.base import Engine, Length
 from cortex.neuron.ledger import budget_of
 from cortex.protocol.frames import SESSION_BYTES
 from cortex.protocol.kit import log as logs
@@ -71,7 +71,7 @@ def build_tell(spec: Spec) -> Tell:
     if spec.settings.neuron.engine == "sim":
         from cortex.neuron.engine.sim_words import prompt_tokens  # noqa: PLC0415
 
-        return lambda chat, _source: prompt_tokens(chat)
+        return lambda chat, _source: Length(prompt_tokens(chat))
     from cortex.neuron.engine.torch.tokens import Tokens  # noqa: PLC0415
 
     return Tokens(spec.settings.models).count

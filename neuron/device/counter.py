@@ -15,6 +15,7 @@ from collections.abc import Callable
 import zmq
 
 from cortex.neuron.device.lines import Address, Addresses
+from cortex.neuron.engine.base import Length
 from cortex.protocol.codec import WireError, decode, decode_request
 from cortex.protocol.faults import Code, Fault, FaultError
 from cortex.protocol.frames import Frame, pack, unpack
@@ -24,7 +25,7 @@ from cortex.protocol.request import Chat, Count
 
 log = logging.getLogger("cortex.device")
 
-Tell = Callable[[Chat, str], int]
+Tell = Callable[[Chat, str], Length]
 """The tokens of a chat, for a model with this source; an empty one is known by its name. Raises `FaultError`."""
 WAITING = 64
 """Counts that may wait here."""
@@ -110,13 +111,19 @@ class Counter(threading.Thread):
             request = decode_request(blob)
             if not isinstance(request, Count):
                 return _refusal(tally, FAILED)
-            tokens = self._tell(request.chat, tally.source)
+            found = self._tell(request.chat, tally.source)
         except FaultError as error:
             return _refusal(tally, error.fault)
         except Exception:  # a tokenizer or a template that meets what nobody thought of
             log.exception("request %s could not be counted", tally.request)
             return _refusal(tally, FAILED)
-        return Tallied(request=tally.request, attempt=tally.attempt, edge=tally.edge, tokens=tokens)
+        return Tallied(
+            request=tally.request,
+            attempt=tally.attempt,
+            edge=tally.edge,
+            tokens=found.tokens,
+            estimated=found.estimated,
+        )
 
     def _answer(self, socket: Socket, answer: Tallied) -> None:
         with contextlib.suppress(zmq.Again):  # not connected any more: the edge estimates

@@ -8,7 +8,7 @@ begun here and told by a later step. Which models there shall be, and whether th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from cortex.neuron.config import ModelSettings
 from cortex.protocol.deltas import Delta
@@ -18,6 +18,13 @@ from cortex.protocol.values import Device, Phase
 
 Key = tuple[str, int]
 """(request, attempt)"""
+
+
+class Length(NamedTuple):
+    """The tokens of a prompt, counted or `estimated`."""
+
+    tokens: int
+    estimated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,12 +43,12 @@ def empty(index: int) -> FaultError:
     return fault(Code.INVALID_REQUEST, f"input[{index}] is empty; send some text.", param=param)
 
 
-def require_length(index: int, tokens: int, context: int, *, least: bool = False) -> None:
-    """Whether the model can read an input of so many tokens, or of that many at `least`. Raises `FaultError`."""
+def require_length(index: int, tokens: int, context: int, *, about: bool = False) -> None:
+    """Whether the model can read an input of so many tokens, or of `about` as many. Raises `FaultError`."""
     if tokens > context:
         raise fault(
             Code.CONTEXT_LENGTH_EXCEEDED,
-            f"input[{index}] has {'more than ' if least else ''}{tokens} tokens, and this model's maximum context "
+            f"input[{index}] has {'about ' if about else ''}{tokens} tokens, and this model's maximum context "
             f"length is {context} tokens; split it.",
             param=f"input[{index}]",
             tokens=tokens,

@@ -199,6 +199,8 @@ class Tallied(Struct, frozen=True, kw_only=True, omit_defaults=True):
     attempt: Attempt
     edge: Route
     tokens: int = 0
+    estimated: bool = False
+    """Whether only a part of the prompt was counted, for it is very long."""
     fault: Fault | None = None
 
 

@@ -45,6 +45,15 @@ def test_a_count_there_and_its_figure_back() -> None:
     ]
 
 
+def test_an_estimate_stays_one() -> None:
+    """A counter that had no time to count all of it says so."""
+    bench = Bench()
+    join(bench, m=1)
+    ask(bench)
+    [effect] = answer(bench, tokens=5, estimated=True)
+    assert effect.message == m.Counted(request="c", attempt=1, tokens=5, estimated=True)
+
+
 def test_a_fault_is_passed_on() -> None:
     """As a refusal, which ends it."""
     bench = Bench()

@@ -4,9 +4,11 @@ import asyncio
 
 import pytest
 from memory_link import MemoryLink
+from msgspec import structs
 
 from cortex.edge.counting import count
 from cortex.edge.entry import COUNT
+from cortex.edge.estimate import Estimates
 from cortex.edge.events import End, Left, Opened, Received, Send, Ticket
 from cortex.edge.inflight import Inflight
 from cortex.protocol.codec import decode_request
@@ -20,14 +22,14 @@ CHAT = Chat(model="demo", turns=(Turn(role="user", parts=(Text(text="hello " * 2
 class Asked:
     """A table with one count in it, and a clock."""
 
-    def __init__(self):
+    def __init__(self, blob=b"12345678"):
         self.table = Inflight()
         self.now = 100.0
         self.welcome()
-        ticket = Ticket(
-            request="r", model="demo", attachments=(b"12345678",), choices=0, operation="count", queue_ms=0
+        self.ticket = Ticket(
+            request="r", model="demo", attachments=(blob,), choices=0, operation="count", queue_ms=0
         )
-        self.table.handle(Opened(ticket), self.now)
+        self.table.handle(Opened(self.ticket), self.now)
 
     def hear(self, message, session=b"broker-1"):
         effects = self.table.handle(Received(0, session, message), self.now)
@@ -60,6 +62,31 @@ def test_nobody_answers_for_a_second():
     assert driver.wait(COUNT - 0.5) == []
     assert driver.wait(0.5) == [End("r", Counted(request="r", attempt=1, tokens=2, estimated=True))]
     assert repr(driver.table).endswith("0 held, 0 submitted, 0 accepted, 0 leaving>")
+
+
+def test_an_estimate_is_like_what_was_counted_before():
+    """A model's tokens take as many bytes as they did in its last prompts of some length; other models' do not count."""
+    estimates = Estimates()
+    ticket = Ticket(request="r", model="m", attachments=(b"x" * 9000,), choices=0, operation="count")
+    assert estimates.of(ticket).tokens == 2250
+    estimates.learn(ticket, 4500)
+    assert estimates.of(ticket).tokens == 4500
+    estimates.learn(structs.replace(ticket, attachments=(b"x",)), 1000)
+    assert estimates.of(ticket).tokens == 4500
+    for _ in range(50):
+        estimates.learn(ticket, 3000)
+    assert estimates.of(ticket).tokens == 3000
+    assert estimates.of(structs.replace(ticket, model="other")).tokens == 2250
+
+
+def test_counts_and_served_prompts_teach_estimates():
+    """What one count was told, the next one is estimated by; what was estimated teaches nothing."""
+    driver = Asked(bytes(8000))
+    outcome(driver.hear(Counted(request="r", attempt=1, tokens=4000)))
+    assert driver.table._estimates.of(driver.ticket).tokens == 4000
+    driver = Asked(bytes(8000))
+    outcome(driver.hear(Counted(request="r", attempt=1, tokens=4000, estimated=True)))
+    assert driver.table._estimates.of(driver.ticket).tokens == 2000
 
 
 def test_a_client_that_leaves():

@@ -11,6 +11,7 @@ import zmq
 
 from cortex.neuron.device.counter import WAITING, Counter
 from cortex.neuron.device.lines import Addresses
+from cortex.neuron.engine.base import Length
 from cortex.protocol.codec import decode, encode_request
 from cortex.protocol.faults import Code, fault
 from cortex.protocol.frames import pack, unpack
@@ -24,7 +25,7 @@ SESSION = b"neuron-1"
 class Broker:
     """The other end of a counter."""
 
-    def __init__(self, directory: Path, tell: Callable[[Chat, str], int]) -> None:
+    def __init__(self, directory: Path, tell: Callable[[Chat, str], Length]) -> None:
         self.context = new_context()
         self.socket = open_socket(self.context, zmq.ROUTER, Plane.NEURON)
         endpoint = f"inproc://{directory}"  # what was sent is there: how much waits does not hang on the time
@@ -71,14 +72,14 @@ class Broker:
         self.context.term()
 
 
-def length(chat: Chat, source: str) -> int:
+def length(chat: Chat, source: str) -> Length:
     assert source == "/x"
     text = chat.turns[0].text
     if text == "refuse":
         raise fault(Code.INVALID_REQUEST, "tools must be better.", param="tools")
     if text == "break":
         raise RuntimeError("a secret")
-    return len(text)
+    return Length(len(text), estimated=len(text) > 20)
 
 
 @pytest.fixture
@@ -95,6 +96,13 @@ def test_it_counts(broker: Broker) -> None:
     assert {(one.request, one.tokens) for one in (broker.hear() for _ in range(15))} == {
         (f"r{index}", index + 1) for index in range(15)
     }
+
+
+def test_an_estimate_is_told_as_one(broker: Broker) -> None:
+    """Of a prompt that is too long to be counted in time."""
+    broker.ask("r", "x" * 30)
+    heard = broker.hear()
+    assert (heard.tokens, heard.estimated) == (30, True)
 
 
 def test_what_goes_wrong_stays_with_the_count(broker: Broker) -> None:
@@ -123,11 +131,11 @@ def test_too_many(tmp_path: Path) -> None:
     """What waits is bounded: the oldest are refused, and refused retryably."""
     begun, go_on = threading.Event(), threading.Event()
 
-    def slow(chat: Chat, source: str) -> int:
+    def slow(chat: Chat, source: str) -> Length:
         if chat.turns[0].text == "slow":
             begun.set()
             assert go_on.wait(5)
-        return 1
+        return Length(1)
 
     broker = Broker(tmp_path, slow)
     try:
@@ -147,7 +155,7 @@ def test_too_many(tmp_path: Path) -> None:
 
 def test_it_answers_under_its_new_routing_id_when_the_device_calls_anew(tmp_path: Path) -> None:
     """What was asked before is answered by nobody; what is asked afterwards is."""
-    broker = Broker(tmp_path, lambda _chat, _source: 7)
+    broker = Broker(tmp_path, lambda _chat, _source: Length(7))
     before = broker.route
     broker.addresses.renew(0)
     broker.ask("second")

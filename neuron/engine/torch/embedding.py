@@ -16,10 +16,10 @@ import torch
 
 from cortex.neuron.engine.base import Embedded, Job, Key
 from cortex.neuron.engine.inputs import empty, require_length, width_of
+from cortex.neuron.engine.torch.lengths import beyond
 from cortex.neuron.engine.torch.loader import Loaded
 from cortex.neuron.engine.torch.pooling import Pooling
 from cortex.neuron.engine.torch.sequence import Sequence
-from cortex.neuron.engine.torch.template import beyond
 from cortex.neuron.engine.torch.vocabulary import Vocabulary
 from cortex.neuron.engine.torch.work import STATES_NOT_FINITE, failure
 from cortex.protocol.faults import Code, FaultError, fault
@@ -163,7 +163,7 @@ def states_of(model: Any, *, wanted: bool) -> Iterator[list[torch.Tensor]]:
 
 def _tokens(index: int, text: str, loaded: Loaded) -> list[int]:
     if count := beyond(text, loaded.tokenizer, loaded.context):
-        require_length(index, count, loaded.context, least=True)
+        require_length(index, count, loaded.context, about=True)
     ids = list(loaded.tokenizer(text)["input_ids"])
     if not ids:
         raise empty(index)

@@ -17,6 +17,7 @@ from jinja2.defaults import DEFAULT_NAMESPACE
 from transformers import PreTrainedTokenizerBase
 
 from cortex.neuron.engine.torch.folding import system_first
+from cortex.neuron.engine.torch.lengths import beyond
 from cortex.neuron.engine.torch.patience import PATIENCE, OverdueError
 from cortex.protocol.faults import Code, fault
 from cortex.protocol.request import Chat, Complete, Image, ToolCall, ToolSpec, Turn
@@ -34,16 +35,12 @@ RESERVED = frozenset(
 """What templates find by name already: options of these names would break them, or say what only the model may."""
 TAIL = 128
 """Characters of the prompt's end that tell whether the answer begins inside reasoning."""
-PIECE = 65_536
-"""Characters that are counted at once."""
 Reader = Callable[[bytes], Any]
 """Of a call's arguments as they came: what the template is given."""
 RENDERING_S = 2.0
 """Seconds for a chat template: the device waits for it, and longer than 3.5 s would be a stall."""
 TOKENIZING_S = 10.0
 """Seconds for the tokens of a text, where the tokenizer is written in Python."""
-SEAM = 16
-"""Tokens that cutting a text there may add at most, generously."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +63,14 @@ def render(request: Chat | Complete, tokenizer: Any, context: int) -> Prompt:
             return Prompt(list(request.prompt))
         ids = _tokens(request.prompt, tokenizer, context, "prompt")
         return Prompt(ids, lead=_lead(ids, tokenizer) if request.echo else 0)
+    tools = _offered(request)
+    text = text_of(request, tokenizer)
+    ids = _tokens(text, tokenizer, context, "messages", add_special_tokens=False)
+    return Prompt(ids, tools, text[-TAIL:])
+
+
+def text_of(request: Chat, tokenizer: Any) -> str:
+    """A chat as its model's template writes it. Raises `FaultError`."""
     if not tokenizer.chat_template:
         message = (
             f"{request.model} has no chat template: it completes text and embeds. To chat with it, add "
@@ -74,14 +79,12 @@ def render(request: Chat | Complete, tokenizer: Any, context: int) -> Prompt:
         raise fault(Code.UNSUPPORTED, message, param="messages")
     tools = _offered(request)
     try:
-        text = PATIENCE.within(RENDERING_S, lambda: _rendered(request, tools, tokenizer))
+        return PATIENCE.within(RENDERING_S, lambda: _rendered(request, tools, tokenizer))
     except OverdueError as error:
         message = (
             f"messages cannot be rendered: the model's chat template did not end within {RENDERING_S:.0f} s."
         )
         raise fault(Code.INVALID_REQUEST, message, param="messages") from error
-    ids = _tokens(text, tokenizer, context, "messages", add_special_tokens=False)
-    return Prompt(ids, tools, text[-TAIL:])
 
 
 def _lead(ids: list[int], tokenizer: Any) -> int:
@@ -127,25 +130,11 @@ def _check_length(text: str, tokenizer: Any, context: int, param: str) -> None:
         raise fault(
             Code.CONTEXT_LENGTH_EXCEEDED,
             f"This model's maximum context length is {context} tokens, prompt and answer together, and the prompt "
-            f"alone has more than {count} tokens.",
+            f"alone has about {count} tokens.",
             param=param,
             tokens=count,
             limit=context,
         )
-
-
-def beyond(text: str, tokenizer: Any, context: int) -> int:
-    """How many tokens a long text has at least, if these are more than `context` clearly; else 0.
-
-    It is counted piece by piece, and no further: megabytes at once would hold up everybody else's next token.
-    """
-    count = 0
-    for start in range(0, len(text), PIECE) if len(text) > PIECE else ():
-        piece = tokenizer(text[start : start + PIECE], add_special_tokens=False)["input_ids"]
-        count += len(piece) - SEAM
-        if count > context:
-            return count
-    return 0
 
 
 def _offered(request: Chat) -> tuple[ToolSpec, ...]:

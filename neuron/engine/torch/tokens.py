@@ -6,17 +6,20 @@ tokenizer is loaded once more, and the last few of them stay. Knows no weights.
 
 from __future__ import annotations
 
-import sys
 from collections import OrderedDict
 from typing import Any
 
 from transformers import AutoTokenizer
 
 from cortex.neuron.config import ModelSettings
+from cortex.neuron.engine.base import Length
 from cortex.neuron.engine.torch import files
-from cortex.neuron.engine.torch.template import render
+from cortex.neuron.engine.torch.lengths import length_of
+from cortex.neuron.engine.torch.template import text_of
 from cortex.protocol.request import Chat
 
+SECONDS = 0.6
+"""What counting may take: whoever asks waits for a second."""
 KEPT = 4
 """Tokenizers that stay."""
 
@@ -28,9 +31,10 @@ class Tokens:
         self._configured = {settings.id: settings for settings in configured}
         self._tokenizers: OrderedDict[str, Any] = OrderedDict()
 
-    def count(self, chat: Chat, source: str) -> int:
+    def count(self, chat: Chat, source: str) -> Length:
         """The tokens of a prompt, however long it is. Raises `FaultError`, as admission would."""
-        return len(render(chat, self._tokenizer(chat.model, source), sys.maxsize).ids)
+        tokenizer = self._tokenizer(chat.model, source)
+        return length_of(text_of(chat, tokenizer), tokenizer, SECONDS)
 
     def _tokenizer(self, model: str, source: str) -> Any:
         known = self._configured.get(model, ModelSettings(id=model))

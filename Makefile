@@ -28,11 +28,13 @@ test "$$(uname -s)" != Linux || command -v nvidia-smi >/dev/null \
 $(UV) $(1) $(2)
 endef
 
+# Quiet but for what it does: a first `make up` is read by somebody who has never seen it.
 .venv/ready: pyproject.toml constraints.txt
-	test -x .venv/bin/python || $(PYTHON) -m venv .venv
-	$(PIP) install -q -c constraints.txt uv
-	$(call install,.venv/bin/python,-e '.[dev]')
-	touch $@
+	@echo 'installing into .venv: some minutes the first time'
+	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	@$(PIP) install -q -c constraints.txt uv
+	@$(call install,.venv/bin/python,-e '.[dev]')
+	@touch $@
 
 # Type checkers do not follow setuptools' editable import hook: show them the mapping as links.
 .types/ready: Makefile

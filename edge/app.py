@@ -71,6 +71,7 @@ def create_app(settings: Gateway, link: Link, metrics: Metrics, keyring: Keyring
     app: falcon.asgi.App[Any, Any] = falcon.asgi.App()
     app.add_middleware(_Lifespan(link, keyring))
     app.add_middleware(_Measured(metrics))
+    app.add_middleware(_Options())
     edge = Edge(app, settings, link, metrics, keyring)
     root = RootResource()
     openapi = OpenAPIResource()
@@ -144,6 +145,17 @@ class _Measured:
         fault = getattr(req.context, "fault", None)
         if fault is not None:
             self._metrics.failed(model, fault)
+
+
+class _Options:
+    """What may be done at a path is the same for who asks as for who is told by a 405: Falcon's own answer leaves itself out."""
+
+    async def process_response(
+        self, req: falcon.asgi.Request, resp: falcon.asgi.Response, _resource: object, _succeeded: bool
+    ) -> None:
+        allowed = resp.get_header("allow") if req.method == "OPTIONS" else None
+        if allowed is not None:
+            resp.set_header("allow", f"{allowed}, OPTIONS")
 
 
 def _count(metrics: Metrics, path: str, status: int) -> None:

@@ -72,6 +72,8 @@ def _sentence(routes: Routes, req: falcon.asgi.Request, error: falcon.HTTPError)
         case 405:
             allowed = dict(error.headers or {}).get("Allow", "").removesuffix(", OPTIONS")
             return f"{req.method} is not allowed at {req.path[:SHOWN]}; use {allowed}."
+        case 415 if error.description is not None:
+            return error.description
         case 415:
             return "The body must be JSON; send it with the header Content-Type: application/json."
     return error.description or "The request cannot be served; it is not valid HTTP."

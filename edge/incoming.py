@@ -12,6 +12,7 @@ from msgspec import structs
 from cortex.edge.catalogue import UNKNOWN, Catalogue
 from cortex.edge.errors import JSON_TYPE
 from cortex.edge.keys import Key, not_allowed
+from cortex.edge.routes import SHOWN
 from cortex.protocol.faults import Code, FaultError
 from cortex.protocol.messages import CatalogueEntry
 from cortex.protocol.request import Chat, Complete
@@ -23,7 +24,13 @@ DIGEST_BYTES = 16
 
 
 def require_json(req: falcon.asgi.Request) -> None:
-    """Refuse a body that a web page could send without asking: 415."""
+    """Refuse a body that a web page could send without asking, and one that is compressed: 415."""
+    encoding = (req.get_header("content-encoding") or "identity").strip().lower()
+    if encoding != "identity":
+        raise falcon.HTTPUnsupportedMediaType(
+            headers={"accept-encoding": "identity"},  # RFC 9110, 15.5.16: it tells what would do
+            description=f"Content-Encoding {encoding[:SHOWN]!r} is not read here; send the body as it is, without it.",
+        )
     kind = (req.content_type or "").partition(";")[0].strip().lower()
     if kind != JSON_TYPE:
         raise falcon.HTTPUnsupportedMediaType

@@ -105,6 +105,8 @@ def complete(
         raise invalid("input", f"makes a conversation of more than {MAX_ITEMS} items; send less of it")
     turns = turns_of(earlier, items)
     if not turns and not may_be_empty:
+        if body.input is None:
+            raise invalid("input", "is required")
         raise invalid("input", "must hold at least one message")
     if body.instructions:
         turns.insert(0, Turn(role="system", parts=(Text(text=body.instructions),)))

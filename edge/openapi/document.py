@@ -28,7 +28,7 @@ FAILURES = {
     404: "There is nothing of this name.",
     408: "The body did not arrive in time.",
     413: "The body is too large.",
-    415: "The body is not declared to be JSON.",
+    415: "The body is not declared to be JSON, or it is compressed.",
     429: "This client has too many requests; `retry-after` says when to come back.",
     500: "The request failed here.",
     501: "This is not implemented.",

@@ -1,5 +1,6 @@
 """What the app says about itself and its routes, over a link in memory."""
 
+import gzip
 from importlib import metadata
 
 import pytest
@@ -75,6 +76,33 @@ def test_a_wrong_address_is_told_the_right_one(method, path, message):
 
     async def scenario():
         assert (await World().get(path, method)).json["error"]["message"] == message
+
+    run(scenario())
+
+
+def test_options_and_a_405_tell_the_same():
+    """Whoever asks what is allowed hears what whoever did something else is told."""
+
+    async def scenario():
+        world = World()
+        asked, refused = await world.get(CHAT, "OPTIONS"), await world.get(CHAT)
+        assert (asked.status, refused.status) == (200, 405)
+        assert asked.headers["allow"] == refused.headers["allow"] == "POST, OPTIONS"
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("path", [CHAT, "/v1/messages", "/v1/responses", "/v1/completions", "/v1/embeddings"])
+def test_a_compressed_body_is_refused_as_what_it_is(path):
+    """A 415 names the header, and says what would do; `identity` is no compression."""
+
+    async def scenario():
+        refused = await World().post(gzip.compress(b"{}"), path, content_encoding="gzip").done()
+        assert (refused.status, refused.headers["accept-encoding"]) == (415, "identity")
+        said = "Content-Encoding 'gzip' is not read here; send the body as it is, without it."
+        assert refused.json["error"]["message"] == said
+        plain = await World().post(b"{}", path, content_encoding="identity").done()
+        assert plain.status == 400
 
     run(scenario())
 

@@ -263,6 +263,12 @@ def test_a_custom_call_is_a_call():
     assert parsed.request.turns[2].tool_call_id == "c"
 
 
+def test_an_input_that_is_missing_is_required():
+    """As any other field; one that is there says too little if it holds nothing."""
+    assert refused(None).message == "input is required."
+    assert refused([]).message == "input must hold at least one message."
+
+
 @pytest.mark.parametrize(
     ("effort", "options"),
     [("high", b'{"enable_thinking":true}'), ("none", b'{"enable_thinking":false}'), (None, b"{}")],

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from cortex.edge.keys import Keys
+from cortex.edge.keys import NO_BEARER, NO_KEY, Keys
 from cortex.protocol.faults import Code, Fault
 from cortex.protocol.keys import KeyFile
 from cortex.protocol.kit import keyfile
@@ -154,7 +154,8 @@ class Gate:
             return UNREADABLE
         found = keys.holder(credentials(scope["headers"]), self._clock())
         if isinstance(found, Fault):
-            return found
+            written = any(name == b"authorization" for name, _ in scope["headers"])
+            return NO_BEARER if found is NO_KEY and written else found
         scope["cortex.key"] = found
         return None
 

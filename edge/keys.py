@@ -28,6 +28,11 @@ NO_KEY = Fault(
     code=Code.INVALID_API_KEY,
     message="An API key is required; send it as Authorization: Bearer KEY, or as x-api-key: KEY.",
 )
+NO_BEARER = Fault(
+    code=Code.INVALID_API_KEY,
+    message="An API key is required, and the header Authorization does not begin with Bearer; send it as Authorization: "
+    "Bearer KEY.",
+)
 INCORRECT = "Incorrect API key provided"
 """OpenAI's words. LiteLLM tells a wrong key from a wrong request by nothing else, and aider goes through it."""
 WRONG = Fault(

@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec import Struct, structs
 
-from cortex.broker.ctl.keys_place import file_of
+from cortex.broker.ctl.keys_place import address_of, file_of
 from cortex.broker.ctl.output import Output
 from cortex.broker.ctl.render.keys import made, table
 from cortex.protocol.keys import (
@@ -68,7 +68,7 @@ def run(options: argparse.Namespace, output: Output) -> None:
     path, now = file_of(options), time.time()
     match options.action:
         case "new":
-            new_key(output, path, _entry_of(options, now), now)
+            new_key(output, path, _entry_of(options, now), now, address_of(options))
         case "list":
             list_keys(output, path, now)
         case _:
@@ -88,8 +88,8 @@ def _entry_of(options: argparse.Namespace, now: float) -> KeyEntry:
     )
 
 
-def new_key(output: Output, path: Path, entry: KeyEntry, now: float) -> None:
-    """Write it down and show it, once."""
+def new_key(output: Output, path: Path, entry: KeyEntry, now: float, address: str) -> None:
+    """Write it down and show it, once. `address` is where a client finds the gateway."""
     id_, secret = _drawn(ID_LENGTH), _drawn(SECRET_LENGTH)
     entry = structs.replace(entry, id=id_, digest=digest_of(secret))
     with keyfile.editing(path):
@@ -97,7 +97,10 @@ def new_key(output: Output, path: Path, entry: KeyEntry, now: float) -> None:
         keyfile.write(path, KeyFile(keys=(*known.keys, entry)))
     key = key_of(id_, secret)
     shown = KeyMade(**_shown(entry, now), key=key, file=str(path))
-    output.show(shown, made(entry, key, str(path), first=not known.keys))
+    namesakes = tuple(one.id for one in known.keys if one.name == entry.name and one.state(now) == "active")
+    output.show(
+        shown, made(entry, key, str(path), address=address, namesakes=namesakes, first=not known.keys)
+    )
 
 
 def list_keys(output: Output, path: Path, now: float) -> None:

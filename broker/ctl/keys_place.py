@@ -15,6 +15,7 @@ a key that is written where no gateway reads it opens nothing.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,6 +26,8 @@ from cortex.protocol.kit.paths import CORTEX_TOML, Planes, ctl_of, default_data_
 from cortex.protocol.kit.settings import Document, SettingsError, read_text
 
 VARIABLE = "CORTEX_GATEWAY__KEYS"
+ANYWHERE = ("", "0.0.0.0", "[::]", "::")  # noqa: S104  # read here, and bound by nobody
+"""Hosts that are no address to call."""
 
 
 def file_of(options: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> Path:
@@ -38,6 +41,21 @@ def file_of(options: argparse.Namespace, environ: Mapping[str, str] = os.environ
         return found
     cortex_toml = data / CORTEX_TOML
     return _named_in(cortex_toml if cortex_toml.exists() else None, data, environ)  # 4
+
+
+def address_of(options: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> str:
+    """Where a client finds the gateway, as the environment or cortex.toml says it; HOST:PORT as far as they do not.
+
+    It is shown to be copied and nothing hangs on it: what is wrong with cortex.toml is told by whoever needs it.
+    """
+    listen: Any = environ.get("CORTEX_GATEWAY__LISTEN")
+    if listen is None:
+        with contextlib.suppress(SettingsError):
+            cortex_toml = options.config or _data_of(options, environ).absolute() / CORTEX_TOML
+            gateway = Document(read_text(cortex_toml), str(cortex_toml)).data.get("gateway")
+            listen = gateway.get("listen") if isinstance(gateway, dict) else None
+    host, _, port = listen.rpartition(":") if isinstance(listen, str) else ("", "", "")
+    return f"{host if host not in ANYWHERE else 'HOST'}:{port or 'PORT'}"
 
 
 def _data_of(options: argparse.Namespace, environ: Mapping[str, str]) -> Path:

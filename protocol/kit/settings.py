@@ -25,6 +25,8 @@ T = TypeVar("T", bound=Struct)
 
 
 LARGEST = 2**63 - 1
+AT_THE_END = " (at end of document)"
+"""How the standard parser writes a place that is no line of its own."""
 
 
 class SettingsError(ValueError):
@@ -92,7 +94,7 @@ class Document:
         try:
             self.data: dict[str, Any] = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
-            message, at = _syntax(str(error))
+            message, at = _syntax(str(error), text)
             raise SettingsError(f"{where}{at}: {message}") from error
         except (RecursionError, ValueError) as error:  # brackets without end, a number of 5,000 digits
             raise SettingsError(f"{where}: is not TOML that can be read: {error}") from error
@@ -160,8 +162,13 @@ class Document:
             raise self.error(at, f"Expected an integer of at most 64 bits, got one of {value.bit_length()}")
 
 
-def _syntax(message: str) -> tuple[str, str]:
+def _syntax(message: str, text: str) -> tuple[str, str]:
     """The standard parser's complaint without its place, and the line as `:LINE`."""
+    if message.endswith(AT_THE_END):
+        return (
+            f"{message.removesuffix(AT_THE_END)} at the end of the file",
+            f":{text.rstrip().count(chr(10)) + 1}",
+        )
     found = re.fullmatch(r"(.*) \(at line (\d+), column (\d+)\)", message, re.DOTALL)
     return (f"{found[1]} at column {found[3]}", f":{found[2]}") if found else (message, "")
 

@@ -30,6 +30,16 @@ def test_without_a_file_everybody_is_let_in(tmp_path):
         assert let_in(keyring, "none") is True
 
 
+def test_a_key_without_the_word_before_it_is_told_so(tmp_path):
+    """It is no key where it stands; one that stands beside it as x-api-key is looked at."""
+    gate = Gate(ring(tmp_path / "keys.toml", entry()), lambda: 1000.0)
+    bare = (b"authorization", presented().encode())
+    scope = {"path": "/v1/models", "headers": [bare]}
+    assert "does not begin with Bearer" in gate(scope).message
+    assert "does not begin with Bearer" not in gate({**scope, "headers": []}).message
+    assert gate({**scope, "headers": [bare, (b"x-api-key", presented().encode())]}) is None
+
+
 def test_a_file_that_appears_turns_keys_on(tmp_path):
     """Without a restart."""
     path = tmp_path / "keys.toml"

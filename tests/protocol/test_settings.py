@@ -186,7 +186,7 @@ def test_a_variable_cannot_mend_a_section_that_is_no_table(write) -> None:
 @pytest.mark.parametrize(
     ("content", "start"),
     [
-        (b"a = 1\n[gateway", "FILE: "),
+        (b"a = 1\n[gateway", "FILE:2: Expected ']' at the end of a table declaration at the end of the file"),
         (b"a = 1\nb = = 2\n", "FILE:2: "),
         (b"a = 1\n# \xff\xfe", "FILE:2: is not UTF-8"),
         (b"a = 1\na = 2\n", "FILE:2: "),

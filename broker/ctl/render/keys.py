@@ -46,8 +46,10 @@ def _day(moment: str) -> str:
     return clean(moment)[:16].replace("T", " ") or NONE
 
 
-def made(entry: KeyEntry, key: str, path: str, *, first: bool) -> RenderableType:
-    """A new key: the one time that it is shown."""
+def made(
+    entry: KeyEntry, key: str, path: str, *, address: str, namesakes: tuple[str, ...], first: bool
+) -> RenderableType:
+    """A new key: the one time that it is shown. `namesakes` are the ids of others of its name that open something."""
     lines = [
         key,
         "",
@@ -55,10 +57,21 @@ def made(entry: KeyEntry, key: str, path: str, *, first: bool) -> RenderableType
         f"It may use {', '.join(map(clean, entry.models)) or 'all models'}"
         + (f", until {entry.expires}." if entry.expires else "."),
         "",
-        "  curl -H 'Authorization: Bearer KEY' http://HOST:PORT/v1/models",
-        "  OPENAI_API_KEY=KEY OPENAI_BASE_URL=http://HOST:PORT/v1",
-        "  ANTHROPIC_AUTH_TOKEN=KEY ANTHROPIC_BASE_URL=http://HOST:PORT",
+        f"  curl -H 'Authorization: Bearer KEY' http://{address}/v1/models",
+        f"  OPENAI_API_KEY=KEY OPENAI_BASE_URL=http://{address}/v1",
+        f"  ANTHROPIC_AUTH_TOKEN=KEY ANTHROPIC_BASE_URL=http://{address}",
     ]
+    if entry.models:
+        lines += [
+            "",
+            "Names are not checked here: the first of these lists the models that it may use, or none.",
+        ]
+    if namesakes:
+        ids = ", ".join(namesakes)
+        lines += [
+            "",
+            f"{clean(entry.name)} has {ids} too; cortex-ctl keys revoke ID ends one that is not needed.",
+        ]
     if first:
         lines += ["", "From now on a gateway that reads this file refuses whoever presents no key of it."]
     return Group(*(Text(line, no_wrap=True, overflow="ignore") for line in lines))

@@ -95,6 +95,24 @@ def test_no_file_is_no_key(ctl, path) -> None:
     assert "nobody is let in" in ctl("list")[1]
 
 
+def test_a_new_key_is_told_with_where_it_is_good_for(ctl, path) -> None:
+    """The gateway's address as cortex.toml has it, that names are not checked, and who has the same name already."""
+    plain = ctl("new", "Ann")[1]
+    assert "http://HOST:PORT/v1/models" in plain
+    assert "Names are not checked" not in plain
+    (path.parent / "cortex.toml").write_text('[gateway]\nlisten = "127.0.0.1:8080"\n')
+    again = ctl("new", "Ann", "--models", "other*")[1]
+    first = keyfile.read(path).keys[0].id
+    assert "http://127.0.0.1:8080/v1/models" in again
+    assert "Names are not checked here" in again
+    assert f"Ann has {first} too" in again
+    ctl("revoke", first)
+    (path.parent / "cortex.toml").write_text('[gateway]\nlisten = "0.0.0.0:8080"\n')
+    last = ctl("new", "Ann")[1]
+    assert first not in last
+    assert "http://HOST:8080/v1/models" in last
+
+
 def test_another_file_can_be_named(ctl, tmp_path, path) -> None:
     """--file wins over the data directory."""
     other = tmp_path / "other.toml"

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from msgspec import Raw
+
 from cortex.edge.dialects.conversation import check_parts, just_sent
+from cortex.edge.dialects.custom_input import INPUT_SCHEMA, arguments_of, described
 from cortex.edge.dialects.decoding import ABSENT, invalid, unsupported
 from cortex.edge.dialects.fields import (
     MAX_LIKELIEST,
@@ -19,7 +22,7 @@ from cortex.edge.dialects.fields import (
     whole,
 )
 from cortex.edge.dialects.offering import Offering, check_number
-from cortex.edge.dialects.openai_chat_body import Body, ImageUrl, Message, Tool, ToolReference
+from cortex.edge.dialects.openai_chat_body import Body, Custom, ImageUrl, Message, Tool, ToolReference
 from cortex.edge.dialects.openai_chat_body import Part as BodyPart
 from cortex.edge.dialects.openai_chat_body import ToolChoice as BodyToolChoice
 from cortex.edge.dialects.openai_chat_body import read as read_body
@@ -53,11 +56,12 @@ MEDIA = {"input_audio": "audio", "file": "file", "video_url": "video"}
 
 
 class ParsedChat(NamedTuple):
-    """The request, and how its client wants the answer."""
+    """The request, and how its client wants the answer; `custom` are the tools whose input is plain text."""
 
     request: Chat
     stream: bool
     include_usage: bool
+    custom: frozenset[str] = frozenset()
 
 
 def parse(data: bytes, *, seed: int = 0) -> ParsedChat:
@@ -83,7 +87,8 @@ def parse(data: bytes, *, seed: int = 0) -> ParsedChat:
     )
     check_schemas(chat, "response_format.json_schema.schema", places)
     wants_usage = body.stream_options is not None and bool(body.stream_options.include_usage)
-    return ParsedChat(chat, bool(body.stream), wants_usage)
+    custom = frozenset(tool.custom.name for tool in body.tools or () if tool.custom is not None)
+    return ParsedChat(chat, bool(body.stream), wants_usage, custom)
 
 
 def _refuse_impossible(body: Body) -> None:
@@ -171,8 +176,13 @@ def _history_calls(message: Message, at: str) -> tuple[ToolCall, ...]:
     calls = []
     for index, call in enumerate(message.tool_calls or ()):
         here = f"{at}.tool_calls[{index}]"
+        if call.custom is not None:
+            check_name(call.custom.name, f"{here}.custom.name")
+            arguments = arguments_of(call.custom.input or "")
+            calls.append(ToolCall(id=call.id or "", name=call.custom.name, arguments=arguments))
+            continue
         if call.function is None:
-            raise unsupported(here, "must be of type function")
+            raise unsupported(here, "must be of type function or custom")
         check_name(call.function.name, f"{here}.function.name")
         arguments = (call.function.arguments or "").encode()
         calls.append(ToolCall(id=call.id or "", name=call.function.name, arguments=arguments))
@@ -189,8 +199,11 @@ def _tools(tools: list[Tool]) -> tuple[ToolSpec, ...]:
     offering = Offering(len(tools))
     for index, tool in enumerate(tools):
         at = f"tools[{index}]"
+        if tool.type == "custom":
+            _add_custom(offering, tool.custom, f"{at}.custom")
+            continue
         if tool.type not in (None, "function"):
-            raise unsupported(f"{at}.type", "must be function")
+            raise unsupported(f"{at}.type", "must be function or custom")
         if tool.function is None:
             raise invalid(f"{at}.function", "is required")
         function, here = tool.function, f"{at}.function"
@@ -198,6 +211,15 @@ def _tools(tools: list[Tool]) -> tuple[ToolSpec, ...]:
             function.name, function.description, function.parameters, f"{here}.name", f"{here}.parameters"
         )
     return offering.tools
+
+
+def _add_custom(offering: Offering, custom: Custom | None, at: str) -> None:
+    """A tool of plain text is a function of one string to the model."""
+    if custom is None:
+        raise invalid(at, "is required")
+    grammar = custom.format.grammar if custom.format is not None else None
+    text = described(custom.description or "", grammar)
+    offering.add(custom.name, text, Raw(INPUT_SCHEMA), f"{at}.name", at)
 
 
 def _tool_choice(body: Body, tools: tuple[ToolSpec, ...]) -> tuple[ToolChoice, tuple[ToolSpec, ...]]:
@@ -232,15 +254,16 @@ def _structured_choice(
             raise invalid("tool_choice.allowed_tools.mode", "must be auto or required")
         kept = tuple(tool for tool in tools if tool.name in wanted)
         return ToolChoice(mode="auto" if mode == "auto" else "required", parallel=parallel), kept
-    reference = ToolReference(type=choice.type, function=choice.function)
-    name = _offered(reference, tools, "tool_choice.function.name")
+    reference = ToolReference(type=choice.type, function=choice.function, custom=choice.custom)
+    name = _offered(reference, tools, f"tool_choice.{choice.type or 'function'}.name")
     return ToolChoice(mode="named", name=name, parallel=parallel), tools
 
 
 def _offered(reference: ToolReference, tools: tuple[ToolSpec, ...], at: str) -> str:
-    if reference.type not in (None, "function") or reference.function is None:
-        raise unsupported("tool_choice", "can only name functions")
-    name = reference.function.name
+    named = reference.custom if reference.type == "custom" else reference.function
+    if reference.type not in (None, "function", "custom") or named is None:
+        raise unsupported("tool_choice", "can only name functions and custom tools")
+    name = named.name
     if not any(tool.name == name for tool in tools):
         raise invalid(at, "names a tool that is not offered; name one of tools")
     return name

@@ -8,6 +8,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import Raw, Struct
 
+from cortex.edge.dialects.custom_input import Grammar
 from cortex.edge.dialects.decoding import decode
 from cortex.edge.dialects.openai_sampling import SamplingFields
 
@@ -28,8 +29,14 @@ class FunctionCall(Struct, frozen=True):
     arguments: str | None = None
 
 
+class CustomCall(Struct, frozen=True):
+    name: str
+    input: str | None = None
+
+
 class ToolCall(Struct, frozen=True):
     function: FunctionCall | None = None
+    custom: CustomCall | None = None
     id: str | None = None
     type: str | None = None
 
@@ -51,18 +58,33 @@ class Function(Struct, frozen=True):
     parameters: Raw = Raw()
 
 
+class CustomFormat(Struct, frozen=True):
+    type: str | None = None
+    grammar: Grammar | None = None
+
+
+class Custom(Struct, frozen=True):
+    """A tool whose input is plain text."""
+
+    name: str
+    description: str | None = None
+    format: CustomFormat | None = None
+
+
 class Tool(Struct, frozen=True):
     type: str | None = None
     function: Function | None = None
+    custom: Custom | None = None
 
 
-class NamedFunction(Struct, frozen=True):
+class Named(Struct, frozen=True):
     name: str
 
 
 class ToolReference(Struct, frozen=True):
     type: str | None = None
-    function: NamedFunction | None = None
+    function: Named | None = None
+    custom: Named | None = None
 
 
 class AllowedTools(Struct, frozen=True):
@@ -72,7 +94,8 @@ class AllowedTools(Struct, frozen=True):
 
 class ToolChoice(Struct, frozen=True):
     type: str | None = None
-    function: NamedFunction | None = None
+    function: Named | None = None
+    custom: Named | None = None
     allowed_tools: AllowedTools | None = None
 
 

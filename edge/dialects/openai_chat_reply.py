@@ -10,6 +10,7 @@ from __future__ import annotations
 from msgspec import Struct, field
 from msgspec.json import Encoder
 
+from cortex.edge.dialects.custom_input import InputReader
 from cortex.edge.dialects.dialect import Answered, Asked
 from cortex.edge.dialects.openai_chat import ParsedChat, parse
 from cortex.edge.errors import envelope
@@ -75,7 +76,14 @@ def _rated(token: bytes, logprob: float | None) -> dict[str, object]:
 class ChatStream:
     """Encodes one answer as server-sent events. Every method returns the bytes to send."""
 
-    def __init__(self, answered: Answered, *, include_usage: bool = False, n: int = 1) -> None:
+    def __init__(
+        self,
+        answered: Answered,
+        *,
+        include_usage: bool = False,
+        n: int = 1,
+        custom: frozenset[str] = frozenset(),
+    ) -> None:
         common = _common(answered, "chat.completion.chunk")
         self._head = b"data: " + _encode(common)[:-1]
         self._include_usage = include_usage
@@ -84,6 +92,9 @@ class ChatStream:
         self._text = [prefix + b'"content":' for prefix in choices]
         self._reasoning = [prefix + b'"reasoning_content":' for prefix in choices]
         self._calls = [0] * n
+        self._custom = custom
+        self._inputs: dict[tuple[int, int], InputReader] = {}
+        """Of calls of custom tools that are open, by choice and index."""
         self._finished = [False] * n
 
     def start(self, prompt_tokens: int) -> bytes:  # noqa: ARG002  (this dialect tells of them at the end)
@@ -108,10 +119,18 @@ class ChatStream:
             case ReasoningPiece(text=text):
                 return self._reasoning[choice] + _encode(text) + _OPEN
             case ToolArguments(index=index, text=text):
+                if (reader := self._inputs.get((choice, index))) is not None:
+                    return self._input(choice, index, reader.take(text))
                 return self._call(choice, {"index": index, "function": {"arguments": text}})
-            case ToolEnd():
+            case ToolEnd(index=index):
                 self._calls[choice] += 1
+                if (reader := self._inputs.pop((choice, index), None)) is not None:
+                    return self._input(choice, index, reader.end())
             case ToolStart(index=index, id=id_, name=name):
+                if name in self._custom:
+                    self._inputs[choice, index] = InputReader()
+                    begun = {"name": name, "input": ""}
+                    return self._call(choice, {"index": index, "id": id_, "type": "custom", "custom": begun})
                 function = {"name": name, "arguments": ""}
                 return self._call(
                     choice, {"index": index, "id": id_, "type": "function", "function": function}
@@ -127,6 +146,9 @@ class ChatStream:
 
     def _call(self, choice: int, call: dict[str, object]) -> bytes:
         return self._delta[choice] + b'"tool_calls":[' + _encode(call) + b"]" + _OPEN
+
+    def _input(self, choice: int, index: int, text: str) -> bytes:
+        return self._call(choice, {"index": index, "custom": {"input": text}}) if text else b""
 
     def _finish(self, choice: int, reason: str) -> bytes:
         if self._finished[choice]:
@@ -171,7 +193,7 @@ class _Choice(Struct):
     scores: list[Score] = field(default_factory=list)
     reason: str = "stop"
 
-    def body(self, index: int) -> dict[str, object]:
+    def body(self, index: int, custom: frozenset[str]) -> dict[str, object]:
         text = "".join(self.text)
         message: dict[str, object] = {
             "role": "assistant",
@@ -182,7 +204,7 @@ class _Choice(Struct):
             message["reasoning_content"] = "".join(self.reasoning)
         if self.calls:
             message["tool_calls"] = [
-                {"id": id_, "type": "function", "function": {"name": name, "arguments": "".join(arguments)}}
+                _made(id_, name, "".join(arguments), is_custom=name in custom)
                 for id_, name, arguments in self.calls.values()
             ]
         reason = reason_of(self.reason, self.ended)
@@ -190,11 +212,21 @@ class _Choice(Struct):
         return {"index": index, "message": message, "logprobs": logprobs, "finish_reason": reason}
 
 
+def _made(id_: str, name: str, arguments: str, *, is_custom: bool) -> dict[str, object]:
+    """A call as it was made."""
+    if is_custom:
+        reader = InputReader()
+        text = reader.take(arguments) + reader.end()
+        return {"id": id_, "type": "custom", "custom": {"name": name, "input": text}}
+    return {"id": id_, "type": "function", "function": {"name": name, "arguments": arguments}}
+
+
 class ChatCollector:
     """Gathers one answer and encodes it as one body."""
 
-    def __init__(self, answered: Answered, *, n: int = 1) -> None:
+    def __init__(self, answered: Answered, *, n: int = 1, custom: frozenset[str] = frozenset()) -> None:
         self._common = _common(answered, "chat.completion")
+        self._custom = custom
         self._choices = [_Choice() for _ in range(n)]
 
     def push(self, delta: Delta) -> None:
@@ -220,7 +252,7 @@ class ChatCollector:
 
     def body(self, usage: Usage) -> bytes:
         """The whole answer."""
-        choices = [choice.body(index) for index, choice in enumerate(self._choices)]
+        choices = [choice.body(index, self._custom) for index, choice in enumerate(self._choices)]
         return _encode({**self._common, "choices": choices, "usage": usage_of(usage)})
 
 
@@ -234,8 +266,8 @@ class OpenAIChat:
     def encoder(self, parsed: ParsedChat, answered: Answered) -> ChatStream:
         """The writer of a streamed answer."""
         n = parsed.request.sampling.n
-        return ChatStream(answered, include_usage=parsed.include_usage, n=n)
+        return ChatStream(answered, include_usage=parsed.include_usage, n=n, custom=parsed.custom)
 
     def collector(self, parsed: ParsedChat, answered: Answered) -> ChatCollector:
         """The writer of a whole answer."""
-        return ChatCollector(answered, n=parsed.request.sampling.n)
+        return ChatCollector(answered, n=parsed.request.sampling.n, custom=parsed.custom)

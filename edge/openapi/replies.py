@@ -158,10 +158,21 @@ class CalledFunction(Reply):
     arguments: str
 
 
-class ChatCall(Reply):
+class ChatCall(Reply, tag_field="type", tag="function"):
     id: str
-    type: Literal["function"]
     function: CalledFunction
+
+
+class CalledCustom(Reply):
+    """`input` is plain text."""
+
+    name: str
+    input: str
+
+
+class ChatCustomCall(Reply, tag_field="type", tag="custom"):
+    id: str
+    custom: CalledCustom
 
 
 FinishReason = Literal["stop", "length", "tool_calls"]
@@ -172,7 +183,7 @@ class ChatMessage(Reply):
     content: str | None
     refusal: None
     reasoning_content: str | UnsetType = UNSET
-    tool_calls: list[ChatCall] | UnsetType = UNSET
+    tool_calls: list[ChatCall | ChatCustomCall] | UnsetType = UNSET
 
 
 class ChatChoice(Reply):
@@ -196,13 +207,19 @@ class FunctionDelta(Reply):
     name: str | UnsetType = UNSET
 
 
+class CustomDelta(Reply):
+    input: str
+    name: str | UnsetType = UNSET
+
+
 class CallDelta(Reply):
-    """`id`, `type` and the name come with the first one of a call; the arguments of all are joined."""
+    """`id`, `type` and the name come with the first one of a call; the arguments, or the input, of all are joined."""
 
     index: int
-    function: FunctionDelta
+    function: FunctionDelta | UnsetType = UNSET
+    custom: CustomDelta | UnsetType = UNSET
     id: str | UnsetType = UNSET
-    type: Literal["function"] | UnsetType = UNSET
+    type: Literal["function", "custom"] | UnsetType = UNSET
 
 
 class ChatDelta(Reply):

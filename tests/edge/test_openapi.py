@@ -150,6 +150,25 @@ def test_tools_of_every_kind_are_as_described():
     run(scenario())
 
 
+def test_custom_calls_of_a_chat_are_as_described():
+    """Whole, and in pieces."""
+    route = "POST /v1/chat/completions"
+    tools = [{"type": "custom", "custom": {"name": "patch"}}]
+    said = (ToolStart(0, "c", "patch"), ToolArguments(0, '{"input":"x"}'), ToolEnd(0), Finish("stop"))
+
+    async def scenario():
+        world = World(answer(*said))
+        path, body = asked(route, tools=tools)
+        [choice] = decoded((await world.post(body, path).done()).body, ENTRIES[route].replies).choices
+        assert choice.message.tool_calls[0].custom.input == "x"
+        streamed = await world.post(asked(route, tools=tools, stream=True)[1], path).done()
+        for line in streamed.body.decode().split("\n"):
+            if line.startswith("data: ") and line != "data: [DONE]":
+                decoded(line[6:].encode(), ENTRIES[route].events)
+
+    run(scenario())
+
+
 @pytest.mark.parametrize("route", BODIES)
 def test_a_route_asks_for_a_key_that_may_use_the_model(route):
     """None forgets: each refuses its own example for a key of another model, in words that are described."""

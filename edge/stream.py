@@ -13,6 +13,7 @@ from collections.abc import Callable
 from cortex.protocol.deltas import Delta, ReasoningPiece, Scores, TextPiece, ToolArguments, ToolStart
 from cortex.protocol.faults import Fault, FaultError
 from cortex.protocol.messages import Accepted, Counted, Finished, Loading, Queued
+from cortex.protocol.values import Usage
 
 Outcome = Finished | Counted | Fault
 Item = Queued | Loading | Accepted | Delta | Finished | Counted | Fault
@@ -111,10 +112,12 @@ class Stream:
         return bool(self._parts) or self._bytes > WRITE_BYTES
 
     @property
-    def prompt_tokens(self) -> int:
-        """The prompt's length, if it is served already and nothing has been taken yet; else 0."""
-        accepted = [item for item in self._items if isinstance(item, Accepted)]
-        return accepted[0].prompt_tokens if accepted else 0
+    def known(self) -> Usage:
+        """What is known of the prompt, if it is served already and nothing has been taken yet; else nothing."""
+        for item in self._items:
+            if isinstance(item, Accepted):
+                return Usage(prompt=item.prompt_tokens, cached=item.cached_tokens)
+        return Usage()
 
     async def outcome(self) -> Finished | Counted:
         """Wait for the end; raises the fault if it is one."""

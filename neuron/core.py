@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from cortex.neuron.config import ModelSettings
 from cortex.neuron.ended import Ended
@@ -206,7 +206,7 @@ class Core:
             job = self._job(key, message, payload)
             model = model_of(job.request)
             self.residency.demand(model)
-            prompt = self.engine.admit(job, now)
+            known = self.engine.admit(job, now)
         except FaultError as error:
             models = self.residency.models if error.fault.code in TELLING else ()
             link.outbox.post(m.Refused(request=key[0], attempt=key[1], fault=error.fault, models=models))
@@ -214,7 +214,7 @@ class Core:
         self.work[key] = Work(model, link, session, message.edge)
         self._live = None
         self.residency.began(model)
-        link.outbox.post(m.Accepted(request=key[0], attempt=key[1], prompt_tokens=prompt))
+        link.outbox.post(structs.replace(accepted, prompt_tokens=known.prompt, cached_tokens=known.cached))
 
     def _job(self, key: Key, message: m.Generate, payload: tuple[Frame, ...]) -> Job:
         if not payload:

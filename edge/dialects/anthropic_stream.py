@@ -52,12 +52,12 @@ class MessageStream:
         self._thoughts = Thoughts()
         self._ending = Ending()
 
-    def start(self, prompt_tokens: int) -> bytes:
+    def start(self, known: Usage) -> bytes:
         """The message, still without content; sent as soon as the request has a place in line.
 
         What of the prompt was found in a cache is told at the end, with all other figures: it is not known yet.
         """
-        message = message_of(self._answered, [], reasons(None), Usage(prompt=prompt_tokens))
+        message = message_of(self._answered, [], reasons(None), known)
         return _event("message_start", message=message)
 
     def push(self, delta: Delta) -> bytes:

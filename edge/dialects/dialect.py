@@ -30,8 +30,8 @@ class Answered(NamedTuple):
 class Encoder(Protocol):
     """One answer as server-sent events; every method returns the bytes to send."""
 
-    def start(self, prompt_tokens: int) -> bytes:
-        """The request has a place in line, or is served; 0 tokens: nobody has counted yet."""
+    def start(self, known: Usage) -> bytes:
+        """The request has a place in line, or is served: then its prompt is counted, and what of it was cached."""
 
     def push(self, delta: Delta) -> bytes:
         """The events of one delta; empty while its text is held back."""

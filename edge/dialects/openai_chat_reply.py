@@ -97,7 +97,7 @@ class ChatStream:
         """Of calls of custom tools that are open, by choice and index."""
         self._finished = [False] * n
 
-    def start(self, prompt_tokens: int) -> bytes:  # noqa: ARG002  (this dialect tells of them at the end)
+    def start(self, known: Usage) -> bytes:  # noqa: ARG002  (this dialect tells of them at the end)
         """The role of every choice; sent as soon as the request has a place in line."""
         return b"".join(prefix + b'"role":"assistant","content":""' + _OPEN for prefix in self._delta)
 

@@ -83,7 +83,7 @@ class CompletionStream:
         self._ratings = [Ratings() for _ in range(n)]
         self._finished = [False] * n
 
-    def start(self, prompt_tokens: int) -> bytes:  # noqa: ARG002  (this dialect tells of them at the end)
+    def start(self, known: Usage) -> bytes:  # noqa: ARG002  (this dialect tells of them at the end)
         """A sign that it is served."""
         return BEGUN
 

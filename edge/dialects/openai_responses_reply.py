@@ -36,7 +36,7 @@ class ResponsesStream(Output):
         self._text = b""
         """What stands before the number of a delta of the message that is open."""
 
-    def start(self, prompt_tokens: int) -> bytes:  # noqa: ARG002  (this dialect tells of them at the end)
+    def start(self, known: Usage) -> bytes:  # noqa: ARG002  (this dialect tells of them at the end)
         """The response exists; sent as soon as the request has a place in line."""
         begun = self.response("in_progress", store=self._parsed.store)
         return self._whole("response.created", begun) + self._whole(IN_PROGRESS, begun)

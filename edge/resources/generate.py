@@ -162,7 +162,7 @@ class Events:
         self._said_at = time.monotonic()
         if not self._begun:
             self._begun = True
-            return self._encoder.start(self._stream.prompt_tokens)
+            return self._encoder.start(self._stream.known)
         if self._ended:
             raise StopAsyncIteration
         while True:

@@ -52,7 +52,7 @@ class SeveralEvents:
     async def __anext__(self) -> bytes:
         if not self._begun:
             self._begun = True
-            return self._prompts[0].encoder.start(0)
+            return self._prompts[0].encoder.start(Usage())
         while not self._ended:
             if data := self._written(await self._ready()):
                 return data

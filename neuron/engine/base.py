@@ -14,7 +14,7 @@ from cortex.neuron.config import ModelSettings
 from cortex.protocol.deltas import Delta
 from cortex.protocol.messages import Failed, Finished
 from cortex.protocol.request import Request
-from cortex.protocol.values import Device, Phase
+from cortex.protocol.values import Device, Phase, Usage
 
 Key = tuple[str, int]
 """(request, attempt)"""
@@ -168,8 +168,8 @@ class Engine(Protocol):
     def forget(self, model: str) -> None:
         """Give up what a sleeping model keeps of the host's memory, at once."""
 
-    def admit(self, job: Job, now: float) -> int:
-        """Take a job; answers its prompt's length in tokens, of an embedding as far as it is known.
+    def admit(self, job: Job, now: float) -> Usage:
+        """Take a job; answers its prompt's length in tokens, of an embedding as far as it is known, and what is cached.
 
         Raises `FaultError`: code `busy` when there is no slot or no memory now, others when it can never run.
         """

@@ -207,7 +207,7 @@ class SimEngine:
 
     # ── jobs ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def admit(self, job: Job, now: float) -> int:
+    def admit(self, job: Job, now: float) -> Usage:
         request = job.request
         if isinstance(request, Count):
             raise fault(Code.UNSUPPORTED, "The simulated engine does not serve Count.")
@@ -224,7 +224,7 @@ class SimEngine:
         if not self._runs:
             self._next = run.ready_at
         self._runs[job.key] = run
-        return run.prompt
+        return Usage(prompt=run.prompt)
 
     def _run(self, job: Job, request: Chat | Complete, held: LoadDone, now: float) -> Run:
         require_answer(request)

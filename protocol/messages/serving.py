@@ -135,6 +135,8 @@ class Accepted(Struct, frozen=True, kw_only=True, omit_defaults=True):
     request: RequestId
     attempt: Attempt
     prompt_tokens: int = 0
+    cached_tokens: int = 0
+    """Those of the prompt that were computed for an earlier request."""
 
 
 class Refused(Struct, frozen=True, kw_only=True, omit_defaults=True):

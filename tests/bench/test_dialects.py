@@ -73,7 +73,7 @@ def test_a_text_delta(figures: Figures, name: str) -> None:
 
     def encode() -> None:
         encoder = dialect.encoder(parsed, ANSWERED)
-        encoder.start(7)
+        encoder.start(Usage(prompt=7))
         for delta in deltas:
             encoder.push(delta)
 

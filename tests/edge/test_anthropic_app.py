@@ -105,12 +105,15 @@ def test_a_client_that_waits_sees_the_start_then_pings():
 
 
 def test_the_prompts_length_is_in_the_first_event():
-    """Where the neuron has already taken the request."""
+    """Where the neuron has already taken the request, with what it found in its cache: both as at the end."""
 
     async def scenario():
         exchange = await World(say("a")).post(STREAMED, MESSAGES).done()
-        first = json.loads(exchange.body.split(b"\n")[1].removeprefix(b"data: "))
-        assert first["message"]["usage"]["input_tokens"] == 7
+        told = [json.loads(line[6:]) for line in exchange.body.split(b"\n") if line.startswith(b"data: {")]
+        first, last = told[0]["message"]["usage"], told[-2]["usage"]
+        for name in ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens"):
+            assert first[name] == last[name]
+        assert (first["input_tokens"], first["cache_read_input_tokens"]) == (4, 3)
 
     run(scenario())
 

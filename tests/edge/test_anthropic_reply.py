@@ -26,6 +26,7 @@ from cortex.protocol.faults import Code, Fault
 from cortex.protocol.values import Usage
 
 USAGE = Usage(prompt=10, completion=4, cached=6, reasoning=1)
+UNKNOWN = Usage()
 TOLD = {
     "input_tokens": 4,
     "cache_creation_input_tokens": 0,
@@ -53,9 +54,9 @@ def events(data):
     return found
 
 
-def encoded(deltas, *, prompt=0):
+def encoded(deltas, *, known=UNKNOWN):
     encoder = MessageStream(ANSWERED)
-    return encoder.start(prompt) + b"".join(encoder.push(each) for each in deltas) + encoder.end(USAGE)
+    return encoder.start(known) + b"".join(encoder.push(each) for each in deltas) + encoder.end(USAGE)
 
 
 def streamed(deltas):
@@ -193,8 +194,8 @@ def test_reasons_are_anthropics(finish, reason, stop):
 
 def test_the_prompts_length_is_told_at_the_start_if_it_is_known():
     """And all figures again at the end, which replace it."""
-    first = events(encoded([], prompt=7))[0]
-    assert first["message"]["usage"]["input_tokens"] == 7
+    told = events(encoded([], known=Usage(prompt=7, cached=2)))[0]["message"]["usage"]
+    assert (told["input_tokens"], told["cache_read_input_tokens"]) == (5, 2)
 
 
 def test_an_empty_answer_is_a_valid_stream():
@@ -285,7 +286,7 @@ def test_the_sdk_raises_on_a_failed_stream():
     """What has come before is not taken for an answer."""
     encoder = MessageStream(ANSWERED)
     fault = Fault(code=Code.STALLED, message="It stalled.")
-    data = encoder.start(0) + encoder.push(delta(TextPiece("a"))) + encoder.fail(fault)
+    data = encoder.start(UNKNOWN) + encoder.push(delta(TextPiece("a"))) + encoder.fail(fault)
     with pytest.raises(APIStatusError, match="It stalled"):
         read(data)
 
@@ -294,7 +295,14 @@ def test_the_sdk_skips_what_is_said_while_it_waits():
     """Comments and pings between any two events."""
     encoder = MessageStream(ANSWERED)
     quiet = encoder.quiet(b": queued, 3 ahead\n\n", 1.0)
-    data = encoder.start(0) + quiet + quiet + encoder.push(delta(TextPiece("a"))) + quiet + encoder.end(USAGE)
+    data = (
+        encoder.start(UNKNOWN)
+        + quiet
+        + quiet
+        + encoder.push(delta(TextPiece("a")))
+        + quiet
+        + encoder.end(USAGE)
+    )
     assert read(data)["content"] == [{"type": "text", "text": "a"}]
 
 

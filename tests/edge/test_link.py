@@ -315,7 +315,7 @@ def test_a_client_that_does_not_take_is_cancelled(endpoint):
 
         async def scenario(link):
             await known(link)
-            stream = link.open(ticket(tokens=100_000))
+            stream = link.open(ticket(tokens=20_000))
             ended = asyncio.Event()
             end = stream.end
             stream.end = lambda *outcome: (end(*outcome), ended.set())

@@ -38,7 +38,7 @@ def events(data):
 
 def streamed(deltas, *, include_usage=False, n=1):
     encoder = ChatStream(Answered("1", "demo", 123), include_usage=include_usage, n=n)
-    data = encoder.start(0) + b"".join(encoder.push(each) for each in deltas) + encoder.end(USAGE)
+    data = encoder.start(Usage()) + b"".join(encoder.push(each) for each in deltas) + encoder.end(USAGE)
     return events(data)
 
 

@@ -162,7 +162,7 @@ def test_the_first_token_of_a_prompt_has_no_values():
 def test_a_stream_begins_at_once_and_ends_with_a_reason():
     """With a comment; a choice of which nothing was heard gets a reason too."""
     stream = CompletionStream(Answered("1", "demo", 123), read(n=2, stream_options={"include_usage": True}))
-    assert stream.start(0) == b": begun\n\n"
+    assert stream.start(Usage()) == b": begun\n\n"
     lines = stream.end(Usage(prompt=1, completion=2)).decode().split("\n\n")
     chunks = [json.loads(line[6:]) for line in lines[:-2]]
     assert lines[-2] == "data: [DONE]"

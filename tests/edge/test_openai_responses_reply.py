@@ -40,7 +40,7 @@ def events(data):
 def streamed(*pieces, **more):
     parsed = DIALECT.parse(json.dumps({**BODY, **more}).encode(), Asked())
     encoder = DIALECT.encoder(parsed, ANSWERED)
-    begun = encoder.start(0)
+    begun = encoder.start(Usage())
     said = b"".join(encoder.push(Delta("r", 1, 0, 0, [1], [piece])) for piece in pieces)
     return events(begun + said + encoder.end(USAGE))
 
@@ -221,7 +221,7 @@ def test_what_is_too_large_is_not_kept_and_says_so():
 def test_a_long_silence_is_broken_by_an_event():
     """To agents comments are silence, and after five minutes of it they give up."""
     encoder = DIALECT.encoder(DIALECT.parse(json.dumps(BODY).encode(), Asked()), ANSWERED)
-    begun = encoder.start(0)
+    begun = encoder.start(Usage())
     assert encoder.quiet(b": ping\n\n", 1000.0) == b": ping\n\n"
     assert encoder.quiet(b": ping\n\n", 1059.0) == b": ping\n\n"
     comment, _, event = encoder.quiet(b": ping\n\n", 1060.0).partition(b"\n\n")

@@ -199,7 +199,9 @@ def test_a_failed_response_says_why(size):
     """The last event is the failure, with its code; the helper has no final response."""
     dialect = OpenAIResponses()
     encoder = dialect.encoder(dialect.parse(b'{"model":"demo","input":"hi"}', Asked()), ANSWERED)
-    stream = encoder.start(0) + encoder.fail(Fault(code=Code.NEURON_LOST, message="The neuron was lost."))
+    stream = encoder.start(Usage()) + encoder.fail(
+        Fault(code=Code.NEURON_LOST, message="The neuron was lost.")
+    )
     *_, last = client_for(stream, size=size).responses.create(model="demo", input="hi", stream=True)
     assert (last.type, last.response.status) == ("response.failed", "failed")
     assert (last.response.error.code, last.response.error.message) == ("neuron_lost", "The neuron was lost.")

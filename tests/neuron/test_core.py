@@ -15,7 +15,7 @@ from cortex.protocol.codec import encode_request
 from cortex.protocol.deltas import Delta, TextPiece
 from cortex.protocol.faults import Code
 from cortex.protocol.request import Chat, Embed, Sampling, Text, Turn
-from cortex.protocol.values import Device
+from cortex.protocol.values import Device, Usage
 
 BROKER = b"broker-1"
 EDGE = b"edge"
@@ -252,6 +252,15 @@ def test_the_engine_knows_whose_request_it_is(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(bench.engine, "admit", lambda job, now: jobs.append(job) or admit(job, now))
     bench.give(generate(principal="somebody"), chat())
     assert [job.principal for job in jobs] == ["somebody"]
+
+
+def test_what_is_known_of_a_prompt_is_told_when_it_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its length, and what of it was computed before: Anthropic's clients read both before the first token."""
+    bench = Bench()
+    admit = bench.engine.admit
+    monkeypatch.setattr(bench.engine, "admit", lambda job, now: admit(job, now) and Usage(prompt=9, cached=4))
+    [accepted] = bench.give(generate(), chat())
+    assert (accepted.prompt_tokens, accepted.cached_tokens) == (9, 4)
 
 
 # ── vectors ──────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -119,7 +119,7 @@ def delta(ticket: Ticket, seq: int, *pieces: Piece, choice: int = 0, tokens: int
 
 
 def accepted(ticket: Ticket) -> Accepted:
-    return Accepted(request=ticket.request, attempt=1, prompt_tokens=7)
+    return Accepted(request=ticket.request, attempt=1, prompt_tokens=7, cached_tokens=3)
 
 
 def finished(ticket: Ticket, *totals: int) -> Finished:

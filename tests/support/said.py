@@ -72,7 +72,7 @@ def deltas(draw: st.DrawFn, pieces: Sequence[Piece], choice: int = 0) -> list[De
 
 def stream_of(encoder: Encoder, said: Sequence[Delta]) -> bytes:
     """A whole stream, with a sign of life in it."""
-    body = encoder.start(0) + encoder.quiet(b": ping\n\n", 0.0)
+    body = encoder.start(Usage()) + encoder.quiet(b": ping\n\n", 0.0)
     return body + b"".join(encoder.push(delta) for delta in said) + encoder.end(USAGE)
 
 

@@ -66,6 +66,11 @@ class Embedding:
     cancelled: bool = False
 
     @property
+    def asked(self) -> Usage:
+        """What is known of the texts so far."""
+        return Usage(prompt=self.prompt)
+
+    @property
     def ended(self) -> bool:
         return not (self.texts or self.ready or self.choices)
 

@@ -24,7 +24,7 @@ from cortex.neuron.engine.torch.sleeping import Sleeping
 from cortex.neuron.engine.torch.work import ENGINE_FAILED
 from cortex.protocol.faults import Code, FaultError, fault
 from cortex.protocol.request import model_of
-from cortex.protocol.values import Device, Phase
+from cortex.protocol.values import Device, Phase, Usage
 
 log = logging.getLogger("cortex.engine")
 
@@ -142,7 +142,7 @@ class TorchEngine:
     def forget(self, model: str) -> None:
         self._sleeping.forget(model)
 
-    def admit(self, job: Job, now: float) -> int:
+    def admit(self, job: Job, now: float) -> Usage:
         try:
             with torch.inference_mode():
                 return self._serving_of(model_of(job.request)).admit(job, now)

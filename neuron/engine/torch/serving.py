@@ -33,7 +33,7 @@ from cortex.neuron.engine.torch.work import NOT_FINITE, Choice, Work
 from cortex.protocol.deltas import Delta, Finish
 from cortex.protocol.faults import Code, FaultError, fault
 from cortex.protocol.request import Embed
-from cortex.protocol.values import Phase
+from cortex.protocol.values import Phase, Usage
 
 log = logging.getLogger("cortex.engine")
 
@@ -118,10 +118,10 @@ class Serving:
         )
         return "decode" if decoding else "prefill"
 
-    def admit(self, job: Job, now: float) -> int:
-        """Take a job, all its choices or none; answers its prompt's length. Raises `FaultError`."""
+    def admit(self, job: Job, now: float) -> Usage:
+        """Take a job, all its choices or none; answers what is known of its prompt. Raises `FaultError`."""
         if (known := self._works.get(job.key)) is not None:
-            return known.prompt
+            return known.asked
         if isinstance(job.request, Embed):
             return self._embed(job, job.request, now)
         admitted = admit(job, self._loaded, self._slots)
@@ -149,13 +149,13 @@ class Serving:
             self._owners[sequence.slot] = (work, choice)
         work.cached = min(choices[0].sequence.computed, work.prompt)
         self._works[job.key] = work
-        return work.prompt
+        return work.asked
 
-    def _embed(self, job: Job, request: Embed, now: float) -> int:
+    def _embed(self, job: Job, request: Embed, now: float) -> Usage:
         work = begin(job, request, self._loaded, now)
         self._seating.admit(work)
         self._works[job.key] = work
-        return work.prompt
+        return work.asked
 
     def warm(self) -> None:
         """Prepare what would keep others waiting: now is the time, for nobody speaks."""

@@ -81,6 +81,11 @@ class Work:
     cancelled: bool = False
 
     @property
+    def asked(self) -> Usage:
+        """What is known of the prompt before it is read."""
+        return Usage(prompt=self.prompt, cached=self.cached)
+
+    @property
     def ended(self) -> bool:
         return all(choice.answer.ended for choice in self.choices)
 

@@ -15,6 +15,7 @@ from cortex.neuron.engine.torch.reuse import LEAST, Kept, Reuse, common
 from cortex.neuron.engine.torch.slots import Slots
 from cortex.protocol.messages import Failed, Finished
 from cortex.protocol.request import Complete, Sampling
+from cortex.protocol.values import Usage
 
 Driving = Callable[..., Drive]
 TOKENS = st.lists(st.integers(0, 2), max_size=60)
@@ -37,11 +38,14 @@ def submit(driven: Drive, request: Complete, name: str, principal: str = "p") ->
 
 
 def run(driven: Drive, request: Complete, name: str, principal: str = "p") -> tuple[list[int], int]:
-    """Its tokens, and how many of its prompt's were computed before."""
+    """Its tokens, and how many of its prompt's were computed before: as was told when it was taken."""
     heard = submit(driven, request, name, principal)
+    known = driven.engine.admit(Job((name, 1), request, principal=principal), driven.now)  # taken already
     driven.finish()
     assert isinstance(heard.terminal, Finished)
-    return heard.tokens[0], heard.terminal.usage.cached
+    usage = heard.terminal.usage
+    assert known == Usage(prompt=usage.prompt, cached=usage.cached)
+    return heard.tokens[0], usage.cached
 
 
 # ── what is common, and who is remembered ────────────────────────────────────────────────────────────────────────

@@ -120,7 +120,7 @@ def test_all_is_told_about_a_model():
             "state": "loading",
             "feasible_on": ["beast", "benjy"],
             "locations": [
-                {"node": "beast/cuda-0", "status": "loading", "state": "loading", "vram_estimate_mb": 19074},
+                {"node": "beast/cuda-0", "status": "loading", "state": "loading", "vram_estimate_mb": 19073},
                 {"node": "benjy/cuda-0", "status": "recovering", "state": "stalled"},
             ],
             "capabilities": ["reasoning", "text", "tools"],

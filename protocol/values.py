@@ -15,7 +15,7 @@ Ms = Annotated[int, Meta(ge=0)]
 Route = Annotated[bytes, Meta(max_length=255)]
 """A ZeroMQ routing id."""
 
-FinishReason = Literal["stop", "length", "tool_calls", "cancelled"]
+FinishReason = Literal["stop", "length", "tool_calls"]
 DeviceKind = Literal["cpu", "cuda", "sim"]
 ModelState = Literal["cold", "loading", "hot", "draining", "asleep", "failed"]
 Phase = Literal["starting", "loading", "idle", "prefill", "decode"]

@@ -16,8 +16,9 @@ from cortex.protocol.request import ToolSpec
 class Offering:
     """Each tool has a name of its own; all their schemas fit into one request as it travels."""
 
-    def __init__(self, count: int) -> None:
-        check_number(count, "tools")
+    def __init__(self, count: int, at: str = "tools") -> None:
+        check_number(count, at)
+        self._at = at
         self._specs: dict[str, ToolSpec] = {}
         self._bytes = 0
 
@@ -28,7 +29,7 @@ class Offering:
             raise invalid(at, "names a tool that was offered before; give each a name of its own")
         self._bytes += len(bytes(schema))
         if self._bytes > REQUEST_LIMIT:
-            raise too_large("tools")
+            raise too_large(self._at)
         self._specs[name] = ToolSpec(
             name=name, description=description or "", schema=json_object(schema, schema_at)
         )

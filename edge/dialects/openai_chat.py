@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from msgspec import Raw
-
 from cortex.edge.dialects.conversation import check_parts, just_sent
-from cortex.edge.dialects.custom_input import INPUT_SCHEMA, arguments_of, described
+from cortex.edge.dialects.custom_input import arguments_of
 from cortex.edge.dialects.decoding import ABSENT, invalid, unsupported
 from cortex.edge.dialects.fields import (
     MAX_LIKELIEST,
@@ -21,11 +19,10 @@ from cortex.edge.dialects.fields import (
     thinking_options,
     whole,
 )
-from cortex.edge.dialects.offering import Offering, check_number
-from cortex.edge.dialects.openai_chat_body import Body, Custom, ImageUrl, Message, Tool, ToolReference
+from cortex.edge.dialects.openai_chat_body import Body, ImageUrl, Message
 from cortex.edge.dialects.openai_chat_body import Part as BodyPart
-from cortex.edge.dialects.openai_chat_body import ToolChoice as BodyToolChoice
 from cortex.edge.dialects.openai_chat_body import read as read_body
+from cortex.edge.dialects.openai_chat_tools import Told, choice_of, offer_of
 from cortex.edge.dialects.openai_sampling import sampling_of
 from cortex.edge.dialects.schema_check import check_schemas
 from cortex.edge.images import Images
@@ -37,12 +34,10 @@ from cortex.protocol.request import (
     Sampling,
     Text,
     ToolCall,
-    ToolChoice,
-    ToolSpec,
     Turn,
 )
 
-MAX_CHOICES = 4
+MAX_CHOICES = 16
 
 ROLES: dict[str, Role] = {
     "developer": "system",
@@ -56,12 +51,13 @@ MEDIA = {"input_audio": "audio", "file": "file", "video_url": "video"}
 
 
 class ParsedChat(NamedTuple):
-    """The request, and how its client wants the answer; `custom` are the tools whose input is plain text."""
+    """The request, and how its client wants the answer."""
 
     request: Chat
     stream: bool
     include_usage: bool
-    custom: frozenset[str] = frozenset()
+    told: Told = Told()
+    """In what form it wants calls."""
 
 
 def parse(data: bytes, *, seed: int = 0) -> ParsedChat:
@@ -69,8 +65,8 @@ def parse(data: bytes, *, seed: int = 0) -> ParsedChat:
     body = read_body(data)
     check_name(body.model, "model")
     _refuse_impossible(body)
-    tools = _tools(body.tools or [])
-    choice, tools = _tool_choice(body, tools)
+    offer = offer_of(body)
+    choice, tools = choice_of(body, offer.tools)
     chat = Chat(
         model=body.model,
         turns=_turns(body.messages),
@@ -80,20 +76,14 @@ def parse(data: bytes, *, seed: int = 0) -> ParsedChat:
         response_format=_response_format(body),
         template_options=_template_options(body),
     )
-    places = (
-        (tool.function.name, f"tools[{index}].function.parameters")
-        for index, tool in enumerate(body.tools or ())
-        if tool.function is not None
-    )
-    check_schemas(chat, "response_format.json_schema.schema", places)
+    check_schemas(chat, "response_format.json_schema.schema", offer.places)
     wants_usage = body.stream_options is not None and bool(body.stream_options.include_usage)
-    custom = frozenset(tool.custom.name for tool in body.tools or () if tool.custom is not None)
-    return ParsedChat(chat, bool(body.stream), wants_usage, custom)
+    return ParsedChat(chat, bool(body.stream), wants_usage, offer.told)
 
 
 def _refuse_impossible(body: Body) -> None:
-    if bytes(body.functions) not in (*ABSENT, b"[]"):
-        raise unsupported("functions", "is an old form; send tools instead")
+    if body.modalities is None and bytes(body.audio) not in ABSENT:
+        raise unsupported("audio", "cannot be served: models here write; leave it out")
     if body.modalities is not None and "audio" in body.modalities:
         raise unsupported("modalities", "cannot include audio here; ask for text alone")
 
@@ -168,7 +158,7 @@ def _part(part: BodyPart, at: str, seen: Images, *, fresh: bool) -> Part:
         url = part.image_url.url if isinstance(part.image_url, ImageUrl) else part.image_url
         return seen.from_url(url or "", f"{at}.image_url", fresh=fresh)
     if fresh:
-        raise unsupported(f"{at}.type", f"must be text, not {part.type[:40]}")
+        raise unsupported(f"{at}.type", f"must be text or image_url, not {part.type[:40]}")
     return Text(text=f"[{MEDIA.get(part.type, 'part')} omitted]")
 
 
@@ -178,8 +168,8 @@ def _history_calls(message: Message, at: str) -> tuple[ToolCall, ...]:
         here = f"{at}.tool_calls[{index}]"
         if call.custom is not None:
             check_name(call.custom.name, f"{here}.custom.name")
-            arguments = arguments_of(call.custom.input or "")
-            calls.append(ToolCall(id=call.id or "", name=call.custom.name, arguments=arguments))
+            text = arguments_of(call.custom.input or "")
+            calls.append(ToolCall(id=call.id or "", name=call.custom.name, arguments=text))
             continue
         if call.function is None:
             raise unsupported(here, "must be of type function or custom")
@@ -190,83 +180,6 @@ def _history_calls(message: Message, at: str) -> tuple[ToolCall, ...]:
         arguments = (message.function_call.arguments or "").encode()
         calls.append(ToolCall(id="", name=message.function_call.name, arguments=arguments))
     return tuple(calls)
-
-
-# ── tools ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _tools(tools: list[Tool]) -> tuple[ToolSpec, ...]:
-    offering = Offering(len(tools))
-    for index, tool in enumerate(tools):
-        at = f"tools[{index}]"
-        if tool.type == "custom":
-            _add_custom(offering, tool.custom, f"{at}.custom")
-            continue
-        if tool.type not in (None, "function"):
-            raise unsupported(f"{at}.type", "must be function or custom")
-        if tool.function is None:
-            raise invalid(f"{at}.function", "is required")
-        function, here = tool.function, f"{at}.function"
-        offering.add(
-            function.name, function.description, function.parameters, f"{here}.name", f"{here}.parameters"
-        )
-    return offering.tools
-
-
-def _add_custom(offering: Offering, custom: Custom | None, at: str) -> None:
-    """A tool of plain text is a function of one string to the model."""
-    if custom is None:
-        raise invalid(at, "is required")
-    grammar = custom.format.grammar if custom.format is not None else None
-    text = described(custom.description or "", grammar)
-    offering.add(custom.name, text, Raw(INPUT_SCHEMA), f"{at}.name", at)
-
-
-def _tool_choice(body: Body, tools: tuple[ToolSpec, ...]) -> tuple[ToolChoice, tuple[ToolSpec, ...]]:
-    """How tools may be used, and which of them remain on offer."""
-    parallel = body.parallel_tool_calls is not False
-    choice = body.tool_choice
-    if choice is None:
-        return ToolChoice(parallel=parallel), tools
-    if isinstance(choice, BodyToolChoice):
-        return _structured_choice(choice, tools, parallel)
-    if choice in ("auto", "none"):
-        return ToolChoice(mode="none" if choice == "none" else "auto", parallel=parallel), tools
-    if choice in ("required", "any"):
-        if not tools:
-            raise invalid("tool_choice", "requires a tool, and none is offered; send tools")
-        return ToolChoice(mode="required", parallel=parallel), tools
-    raise invalid("tool_choice", "must be none, auto, required or an object that names a function")
-
-
-def _structured_choice(
-    choice: BodyToolChoice, tools: tuple[ToolSpec, ...], parallel: bool
-) -> tuple[ToolChoice, tuple[ToolSpec, ...]]:
-    if choice.allowed_tools is not None:
-        check_number(len(choice.allowed_tools.tools), "tool_choice.allowed_tools.tools")
-        wanted = {
-            _offered(tool, tools, "tool_choice.allowed_tools.tools") for tool in choice.allowed_tools.tools
-        }
-        if not wanted:
-            raise invalid("tool_choice.allowed_tools.tools", "must name at least one tool")
-        mode = choice.allowed_tools.mode
-        if mode not in ("auto", "required"):
-            raise invalid("tool_choice.allowed_tools.mode", "must be auto or required")
-        kept = tuple(tool for tool in tools if tool.name in wanted)
-        return ToolChoice(mode="auto" if mode == "auto" else "required", parallel=parallel), kept
-    reference = ToolReference(type=choice.type, function=choice.function, custom=choice.custom)
-    name = _offered(reference, tools, f"tool_choice.{choice.type or 'function'}.name")
-    return ToolChoice(mode="named", name=name, parallel=parallel), tools
-
-
-def _offered(reference: ToolReference, tools: tuple[ToolSpec, ...], at: str) -> str:
-    named = reference.custom if reference.type == "custom" else reference.function
-    if reference.type not in (None, "function", "custom") or named is None:
-        raise unsupported("tool_choice", "can only name functions and custom tools")
-    name = named.name
-    if not any(tool.name == name for tool in tools):
-        raise invalid(at, "names a tool that is not offered; name one of tools")
-    return name
 
 
 # ── options ──────────────────────────────────────────────────────────────────────────────────────────────────────

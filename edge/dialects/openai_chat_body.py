@@ -82,21 +82,29 @@ class Named(Struct, frozen=True):
 
 
 class ToolReference(Struct, frozen=True):
+    """A tool that is named, not offered; other interfaces write its name flat."""
+
     type: str | None = None
     function: Named | None = None
     custom: Named | None = None
+    name: str | None = None
 
 
 class AllowedTools(Struct, frozen=True):
     tools: list[ToolReference]
-    mode: str = "auto"
+    mode: str | None = None
 
 
 class ToolChoice(Struct, frozen=True):
+    """What the Responses interface writes flat is read as well."""
+
     type: str | None = None
     function: Named | None = None
     custom: Named | None = None
+    name: str | None = None
     allowed_tools: AllowedTools | None = None
+    tools: list[ToolReference] | None = None
+    mode: str | None = None
 
 
 class JsonSchema(Struct, frozen=True):
@@ -121,8 +129,10 @@ class Body(SamplingFields, frozen=True, kw_only=True):
     tools: list[Tool] | None = None
     tool_choice: str | ToolChoice | None = None
     parallel_tool_calls: bool | None = None
-    functions: Raw = Raw()
+    functions: list[Function] | None = None
+    function_call: str | Named | None = None
     modalities: list[str] | None = None
+    audio: Raw = Raw()
     response_format: ResponseFormat | None = None
     max_completion_tokens: int | None = None
     logprobs: bool | None = None

@@ -7,12 +7,12 @@ around it are made once per stream.
 
 from __future__ import annotations
 
-from msgspec import Struct, field
 from msgspec.json import Encoder
 
-from cortex.edge.dialects.custom_input import InputReader
 from cortex.edge.dialects.dialect import Answered, Asked
 from cortex.edge.dialects.openai_chat import ParsedChat, parse
+from cortex.edge.dialects.openai_chat_calls import CallDeltas, WholeCalls, reason_of
+from cortex.edge.dialects.openai_chat_tools import Told
 from cortex.edge.errors import envelope
 from cortex.protocol.deltas import (
     Delta,
@@ -33,16 +33,11 @@ DONE = b"data: [DONE]\n\n"
 LEAST_LOGPROB = -9999.0
 """What OpenAI says in place of minus infinity, for which JSON has no word."""
 
+PLAIN = Told()
+
 _END = b"}]}\n\n"
 _OPEN = b'},"finish_reason":null' + _END
 _encode = Encoder().encode
-
-
-def reason_of(reason: str, calls: int) -> str:
-    """The finish reason as clients know it. With calls made it must say so, or agents stop half-way."""
-    if calls and reason == "stop":
-        return "tool_calls"
-    return "stop" if reason == "cancelled" else reason
 
 
 def usage_of(usage: Usage) -> dict[str, object]:
@@ -77,12 +72,7 @@ class ChatStream:
     """Encodes one answer as server-sent events. Every method returns the bytes to send."""
 
     def __init__(
-        self,
-        answered: Answered,
-        *,
-        include_usage: bool = False,
-        n: int = 1,
-        custom: frozenset[str] = frozenset(),
+        self, answered: Answered, *, include_usage: bool = False, n: int = 1, told: Told = PLAIN
     ) -> None:
         common = _common(answered, "chat.completion.chunk")
         self._head = b"data: " + _encode(common)[:-1]
@@ -91,10 +81,8 @@ class ChatStream:
         self._delta = choices
         self._text = [prefix + b'"content":' for prefix in choices]
         self._reasoning = [prefix + b'"reasoning_content":' for prefix in choices]
-        self._calls = [0] * n
-        self._custom = custom
-        self._inputs: dict[tuple[int, int], InputReader] = {}
-        """Of calls of custom tools that are open, by choice and index."""
+        self._old = told.old
+        self._calls = [CallDeltas(told) for _ in range(n)]
         self._finished = [False] * n
 
     def start(self, known: Usage) -> bytes:  # noqa: ARG002  (this dialect tells of them at the end)
@@ -118,23 +106,12 @@ class ChatStream:
                 return self._text[choice] + _encode(text) + _OPEN
             case ReasoningPiece(text=text):
                 return self._reasoning[choice] + _encode(text) + _OPEN
-            case ToolArguments(index=index, text=text):
-                if (reader := self._inputs.get((choice, index))) is not None:
-                    return self._input(choice, index, reader.take(text))
-                return self._call(choice, {"index": index, "function": {"arguments": text}})
-            case ToolEnd(index=index):
-                self._calls[choice] += 1
-                if (reader := self._inputs.pop((choice, index), None)) is not None:
-                    return self._input(choice, index, reader.end())
-            case ToolStart(index=index, id=id_, name=name):
-                if name in self._custom:
-                    self._inputs[choice, index] = InputReader()
-                    begun = {"name": name, "input": ""}
-                    return self._call(choice, {"index": index, "id": id_, "type": "custom", "custom": begun})
-                function = {"name": name, "arguments": ""}
-                return self._call(
-                    choice, {"index": index, "id": id_, "type": "function", "function": function}
-                )
+            case ToolArguments():
+                return self._call(choice, self._calls[choice].arguments(piece))
+            case ToolEnd():
+                return self._call(choice, self._calls[choice].end(piece))
+            case ToolStart():
+                return self._call(choice, self._calls[choice].start(piece))
             case Scores():  # the text of these tokens is held back for now
                 return self._scored(self._delta[choice], piece)
             case Finish(reason=reason):
@@ -144,17 +121,14 @@ class ChatStream:
     def _scored(self, begun: bytes, piece: Scores) -> bytes:
         return begun + b'},"logprobs":' + _encode(logprobs_of(piece.scores)) + b',"finish_reason":null' + _END
 
-    def _call(self, choice: int, call: dict[str, object]) -> bytes:
-        return self._delta[choice] + b'"tool_calls":[' + _encode(call) + b"]" + _OPEN
-
-    def _input(self, choice: int, index: int, text: str) -> bytes:
-        return self._call(choice, {"index": index, "custom": {"input": text}}) if text else b""
+    def _call(self, choice: int, form: dict[str, object] | None) -> bytes:
+        return b"" if form is None else self._delta[choice] + _encode(form)[1:-1] + _OPEN
 
     def _finish(self, choice: int, reason: str) -> bytes:
         if self._finished[choice]:
             return b""
         self._finished[choice] = True
-        spoken = _encode(reason_of(reason, self._calls[choice]))
+        spoken = _encode(reason_of(reason, self._calls[choice].ended, old=self._old))
         return self._delta[choice] + b'},"finish_reason":' + spoken + _END
 
     def quiet(self, comment: bytes, now: float) -> bytes:  # noqa: ARG002  # for those that need it
@@ -183,17 +157,16 @@ def _common(answered: Answered, kind: str) -> dict[str, object]:
     }
 
 
-class _Choice(Struct):
-    text: list[str] = field(default_factory=list)
-    reasoning: list[str] = field(default_factory=list)
-    calls: dict[int, tuple[str, str, list[str]]] = field(default_factory=dict)
-    """By index: id, name, arguments in pieces. Of one that the limit cut they are no JSON, as in a stream."""
-    ended: int = 0
-    """Calls that are whole."""
-    scores: list[Score] = field(default_factory=list)
-    reason: str = "stop"
+class _Choice:
+    def __init__(self, told: Told) -> None:
+        self._old = told.old
+        self.text: list[str] = []
+        self.reasoning: list[str] = []
+        self.calls = WholeCalls(told)
+        self.scores: list[Score] = []
+        self.reason = "stop"
 
-    def body(self, index: int, custom: frozenset[str]) -> dict[str, object]:
+    def body(self, index: int) -> dict[str, object]:
         text = "".join(self.text)
         message: dict[str, object] = {
             "role": "assistant",
@@ -202,32 +175,18 @@ class _Choice(Struct):
         }
         if self.reasoning:
             message["reasoning_content"] = "".join(self.reasoning)
-        if self.calls:
-            message["tool_calls"] = [
-                _made(id_, name, "".join(arguments), is_custom=name in custom)
-                for id_, name, arguments in self.calls.values()
-            ]
-        reason = reason_of(self.reason, self.ended)
+        message |= self.calls.form()
+        reason = reason_of(self.reason, self.calls.ended, old=self._old)
         logprobs = logprobs_of(self.scores) if self.scores else None
         return {"index": index, "message": message, "logprobs": logprobs, "finish_reason": reason}
-
-
-def _made(id_: str, name: str, arguments: str, *, is_custom: bool) -> dict[str, object]:
-    """A call as it was made."""
-    if is_custom:
-        reader = InputReader()
-        text = reader.take(arguments) + reader.end()
-        return {"id": id_, "type": "custom", "custom": {"name": name, "input": text}}
-    return {"id": id_, "type": "function", "function": {"name": name, "arguments": arguments}}
 
 
 class ChatCollector:
     """Gathers one answer and encodes it as one body."""
 
-    def __init__(self, answered: Answered, *, n: int = 1, custom: frozenset[str] = frozenset()) -> None:
+    def __init__(self, answered: Answered, *, n: int = 1, told: Told = PLAIN) -> None:
         self._common = _common(answered, "chat.completion")
-        self._custom = custom
-        self._choices = [_Choice() for _ in range(n)]
+        self._choices = [_Choice(told) for _ in range(n)]
 
     def push(self, delta: Delta) -> None:
         """Take in one delta."""
@@ -238,13 +197,12 @@ class ChatCollector:
                     choice.text.append(text)
                 case ReasoningPiece(text=text):
                     choice.reasoning.append(text)
-                case ToolStart(index=index, id=id_, name=name):
-                    choice.calls[index] = (id_, name, [])
-                case ToolArguments(index=index, text=text):
-                    if index in choice.calls:
-                        choice.calls[index][2].append(text)
+                case ToolStart():
+                    choice.calls.start(piece)
+                case ToolArguments():
+                    choice.calls.arguments(piece)
                 case ToolEnd():
-                    choice.ended += 1
+                    choice.calls.end(piece)
                 case Scores(scores=scores):
                     choice.scores += scores
                 case Finish(reason=reason):
@@ -252,7 +210,7 @@ class ChatCollector:
 
     def body(self, usage: Usage) -> bytes:
         """The whole answer."""
-        choices = [choice.body(index, self._custom) for index, choice in enumerate(self._choices)]
+        choices = [choice.body(index) for index, choice in enumerate(self._choices)]
         return _encode({**self._common, "choices": choices, "usage": usage_of(usage)})
 
 
@@ -266,8 +224,8 @@ class OpenAIChat:
     def encoder(self, parsed: ParsedChat, answered: Answered) -> ChatStream:
         """The writer of a streamed answer."""
         n = parsed.request.sampling.n
-        return ChatStream(answered, include_usage=parsed.include_usage, n=n, custom=parsed.custom)
+        return ChatStream(answered, include_usage=parsed.include_usage, n=n, told=parsed.told)
 
     def collector(self, parsed: ParsedChat, answered: Answered) -> ChatCollector:
         """The writer of a whole answer."""
-        return ChatCollector(answered, n=parsed.request.sampling.n, custom=parsed.custom)
+        return ChatCollector(answered, n=parsed.request.sampling.n, told=parsed.told)

@@ -175,7 +175,7 @@ class ChatCustomCall(Reply, tag_field="type", tag="custom"):
     custom: CalledCustom
 
 
-FinishReason = Literal["stop", "length", "tool_calls"]
+FinishReason = Literal["stop", "length", "tool_calls", "function_call"]
 
 
 class ChatMessage(Reply):
@@ -184,6 +184,7 @@ class ChatMessage(Reply):
     refusal: None
     reasoning_content: str | UnsetType = UNSET
     tool_calls: list[ChatCall | ChatCustomCall] | UnsetType = UNSET
+    function_call: CalledFunction | UnsetType = UNSET
 
 
 class ChatChoice(Reply):
@@ -227,6 +228,7 @@ class ChatDelta(Reply):
     content: str | UnsetType = UNSET
     reasoning_content: str | UnsetType = UNSET
     tool_calls: list[CallDelta] | UnsetType = UNSET
+    function_call: FunctionDelta | UnsetType = UNSET
 
 
 class ChunkChoice(Reply):

@@ -181,7 +181,6 @@ def test_a_whole_answer_in_one_body():
         (Finish("stop", "END"), "stop_sequence", "END"),
         (Finish("length"), "max_tokens", None),
         (Finish("length", window=True), "model_context_window_exceeded", None),
-        (Finish("cancelled"), "end_turn", None),
         (Finish("tool_calls"), "end_turn", None),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import falcon.asgi
@@ -65,8 +66,15 @@ class Edge(Guard):
             asyncio.get_running_loop().call_later(seconds, self._link.close, DRAINING)
 
 
-def create_app(settings: Gateway, link: Link, metrics: Metrics, keyring: Keyring | None = None) -> Edge:
-    """Wire everything. Nothing is global and nothing has happened yet: `lifespan` starts the link and looks after the keys."""
+def create_app(
+    settings: Gateway,
+    link: Link,
+    metrics: Metrics,
+    keyring: Keyring | None = None,
+    *,
+    started: float | None = None,
+) -> Edge:
+    """Wire everything. `started` is when the gateway began, which all its workers tell alike. Nothing is global and nothing has happened yet: `lifespan` starts the link and looks after the keys."""
     keyring = keyring or Keyring()
     app: falcon.asgi.App[Any, Any] = falcon.asgi.App()
     app.add_middleware(_Lifespan(link, keyring))
@@ -76,7 +84,7 @@ def create_app(settings: Gateway, link: Link, metrics: Metrics, keyring: Keyring
     root = RootResource()
     openapi = OpenAPIResource()
     health = HealthResource(link, lambda: edge.draining, lambda: keyring.keys is not None)
-    models = ModelsResource(link)
+    models = ModelsResource(link, int(time.time() if started is None else started))
     responses = ResponsesResource(OpenAIResponses(), link, settings, metrics)
 
     def generate(dialect: Dialect[Any]) -> GenerateResource[Any]:

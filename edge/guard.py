@@ -72,6 +72,8 @@ class Refusal:
     def headers(self) -> list[tuple[bytes, bytes]]:
         extra = headers_of(self.reason) if isinstance(self.reason, Fault) else {}
         told = [(name.encode(), value.encode()) for name, value in extra.items()]
+        if self.status == 413 and not extra:  # as where the codec says so
+            told.append((b"x-should-retry", b"false"))
         if self.status == 426:  # RFC 9110, 15.5.22: it has to name what would do
             return [*told, (b"upgrade", b"HTTP/1.1"), (b"connection", b"upgrade, close")]
         return [*told, (b"connection", b"close")]

@@ -12,6 +12,7 @@ import gc
 import logging
 import os
 import signal
+import time
 from collections.abc import Iterable
 from http import HTTPStatus
 from pathlib import Path
@@ -174,6 +175,7 @@ class EdgeServer(BaseApplication):  # type: ignore[misc]  # gunicorn is untyped
         self.gateway = gateway
         self.edge_endpoints = edge_endpoints
         self.keyring = keyring or Keyring()
+        self._started = time.time()
         super().__init__()
 
     def load_config(self) -> None:
@@ -211,7 +213,7 @@ class EdgeServer(BaseApplication):  # type: ignore[misc]  # gunicorn is untyped
         metrics = Metrics(CollectorRegistry())
         link = FleetLink(self.edge_endpoints, self.gateway, count_error=metrics.wire_error)
         self.keyring.load_or_close()  # again: the file may be another one than the first worker found
-        app = create_app(self.gateway, link, metrics, self.keyring)
+        app = create_app(self.gateway, link, metrics, self.keyring, started=self._started)
         gc.collect()
         gc.freeze()  # what is here now stays: the collector need not look at it again
         gc.set_threshold(*GC_THRESHOLDS)

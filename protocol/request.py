@@ -80,7 +80,11 @@ class Turn(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def text(self) -> str:
-        """All text parts joined by newlines."""
+        """All text parts, each on lines of its own.
+
+        Agents send whole blocks side by side, reminders before a prompt, that would run into each other; nobody cuts
+        a word in two. vLLM and llama.cpp do the same for templates that take a text.
+        """
         return "\n".join(part.text for part in self.parts if isinstance(part, Text))
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import Raw, Struct
 
-from cortex.edge.dialects.decoding import decode
+from cortex.edge.dialects.decoding import Whole, decode
 
 
 class Source(Struct, frozen=True):
@@ -83,10 +83,10 @@ class Body(Struct, frozen=True):
     messages: list[Message]
     system: str | list[Block] | None = None
     stream: bool | None = None
-    max_tokens: int | None = None
+    max_tokens: Whole | None = None
     temperature: float | None = None
     top_p: float | None = None
-    top_k: int | None = None
+    top_k: Whole | None = None
     stop_sequences: list[str] | None = None
     tools: list[Tool] | None = None
     tool_choice: ToolChoice | None = None

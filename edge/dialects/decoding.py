@@ -23,7 +23,11 @@ MAX_VALUES = REQUEST_LIMIT // 2
 
 TOO_DEEP = "is nested deeper than can be read; send less depth"
 
+Whole = int | float
+"""An integer as clients send it: some languages write 5.0. `fields.whole` makes one of it."""
+
 B = TypeVar("B", bound=Struct)
+FRACTION = "a number with a fraction"
 _SURROGATE = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])")
 SURROGATE = (
     "half of a surrogate pair stands alone (\\ud800 to \\udfff); send both halves, or the character itself"
@@ -127,6 +131,8 @@ def _predicate(message: str) -> str:
         return f"is not valid ({message[:1].lower()}{message[1:]}); send another value"
     wanted = [word for word in types["expected"].split(" | ") if word != "null"]
     found = _WORDS.get(types["found"], types["found"])
+    if "int" in wanted:
+        wanted = [word for word in wanted if word != "float"]
     if found == "a number":  # an integer is one too
-        found = "a number with a fraction"
+        found = FRACTION
     return f"must be {' or '.join(_WORDS.get(word, word) for word in wanted)}, not {found}"

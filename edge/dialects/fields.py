@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Raw
 
 from cortex.edge.dialects import json_limits
-from cortex.edge.dialects.decoding import ABSENT, invalid
+from cortex.edge.dialects.decoding import ABSENT, FRACTION, Whole, invalid
 from cortex.protocol.codec import MAX_ITEMS, REQUEST_LIMIT
 from cortex.protocol.faults import Code, FaultError, fault
 
@@ -97,12 +97,17 @@ def within(
     return value
 
 
-def whole(value: int | None, param: str, low: int, high: int = SEED_MASK) -> int | None:
+def whole(value: Whole | None, param: str, low: int, high: int = SEED_MASK) -> int | None:
     """The integer, if it lies within these bounds."""
-    if value is not None and not low <= value <= high:
-        limit = f" and at most {high}" if high < MAX_OUTPUT else ""
+    if value is None:
+        return None
+    if value != int(value):
+        raise invalid(param, f"must be an integer, not {FRACTION}")
+    if not low <= value <= high:
+        # A bound that is only what a number has room for is told to those who meet it.
+        limit = f" and at most {high}" if value > high or high < MAX_OUTPUT else ""
         raise invalid(param, f"must be at least {low}{limit}")
-    return value
+    return int(value)
 
 
 def stops(given: str | list[str] | None, param: str, most: int = MAX_STOPS) -> tuple[str, ...]:

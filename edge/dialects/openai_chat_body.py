@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from cortex.edge.dialects.custom_input import Grammar
-from cortex.edge.dialects.decoding import decode
+from cortex.edge.dialects.decoding import Whole, decode
 from cortex.edge.dialects.openai_sampling import SamplingFields
 
 
@@ -134,9 +134,9 @@ class Body(SamplingFields, frozen=True, kw_only=True):
     modalities: list[str] | None = None
     audio: Raw = Raw()
     response_format: ResponseFormat | None = None
-    max_completion_tokens: int | None = None
+    max_completion_tokens: Whole | None = None
     logprobs: bool | None = None
-    top_logprobs: int | None = None
+    top_logprobs: Whole | None = None
     reasoning_effort: str | None = None
     chat_template_kwargs: Raw = Raw()
 

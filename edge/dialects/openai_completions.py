@@ -10,7 +10,7 @@ from typing import NamedTuple
 import msgspec
 from msgspec import Struct
 
-from cortex.edge.dialects.decoding import decode, invalid, unsupported
+from cortex.edge.dialects.decoding import Whole, decode, invalid, unsupported
 from cortex.edge.dialects.fields import MAX_LIKELIEST, SEED_MASK, check_name, same_kind, token_ids, whole
 from cortex.edge.dialects.openai_sampling import SamplingFields, sampling_of
 from cortex.protocol.faults import Code, fault
@@ -40,8 +40,8 @@ class Body(SamplingFields, frozen=True, kw_only=True):
     stream_options: StreamOptions | None = None
     suffix: str | None = None
     echo: bool | None = None
-    best_of: int | None = None
-    logprobs: int | None = None
+    best_of: Whole | None = None
+    logprobs: Whole | None = None
 
 
 class ParsedCompletion(NamedTuple):

@@ -10,8 +10,8 @@ from typing import Literal, NamedTuple
 import msgspec
 from msgspec import Struct
 
-from cortex.edge.dialects.decoding import decode, invalid
-from cortex.edge.dialects.fields import MAX_TOKEN, check_name, same_kind, token_ids
+from cortex.edge.dialects.decoding import Whole, decode, invalid
+from cortex.edge.dialects.fields import MAX_TOKEN, check_name, same_kind, token_ids, whole
 from cortex.protocol.request import Embed
 from cortex.protocol.values import Usage
 
@@ -29,7 +29,7 @@ class Body(Struct, frozen=True):
     model: str
     input: str | list[One]
     encoding_format: str | None = None
-    dimensions: int | None = None
+    dimensions: Whole | None = None
 
 
 class ParsedEmbed(NamedTuple):
@@ -48,18 +48,17 @@ def parse(data: bytes) -> ParsedEmbed:
     check_name(body.model, "model")
     if body.encoding_format not in (None, "float", "base64"):
         raise invalid("encoding_format", "must be float or base64")
-    if body.dimensions is not None and not 1 <= body.dimensions <= MAX_TOKEN:
-        raise invalid("dimensions", "must be at least 1")
-    embed = Embed(model=body.model, inputs=_inputs(body.input), dimensions=body.dimensions)
+    dimensions = whole(body.dimensions, "dimensions", 1, MAX_TOKEN)
+    embed = Embed(model=body.model, inputs=_inputs(body.input), dimensions=dimensions)
     return ParsedEmbed(embed, "base64" if body.encoding_format == "base64" else "float")
 
 
 def _inputs(given: str | list[One]) -> tuple[str | tuple[int, ...], ...]:
     """A text, texts, token ids, or lists of them; never a mixture."""
-    if isinstance(given, str):
-        given = [given]
     if not given:
         raise invalid("input", "is empty; send some text")
+    if isinstance(given, str):
+        return (given,)
     if same_kind(given, "input", MAX_INPUTS, "texts") is int:
         return (token_ids(given, "input"),)
     inputs: list[str | tuple[int, ...]] = []

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from cortex.edge.dialects.custom_input import Grammar
-from cortex.edge.dialects.decoding import decode
+from cortex.edge.dialects.decoding import Whole, decode
 
 
 class Reasoning(Struct, frozen=True):
@@ -60,11 +60,11 @@ class Body(Struct, frozen=True, kw_only=True):
     tools: list[Raw] | None = None
     tool_choice: str | ToolChoice | None = None
     parallel_tool_calls: bool | None = None
-    max_output_tokens: int | None = None
-    max_tool_calls: int | None = None
+    max_output_tokens: Whole | None = None
+    max_tool_calls: Whole | None = None
     temperature: float | None = None
     top_p: float | None = None
-    top_logprobs: int | None = None
+    top_logprobs: Whole | None = None
     include: list[str] | None = None
     reasoning: Reasoning | None = None
     text: TextOptions | None = None

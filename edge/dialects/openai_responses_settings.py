@@ -38,9 +38,9 @@ def settings_of(body: Body) -> bytes:
     settings: dict[str, object] = {
         "background": False,
         "instructions": body.instructions,
-        "max_output_tokens": body.max_output_tokens,
+        "max_output_tokens": whole(body.max_output_tokens, "max_output_tokens", 1),
         # It limits calls of hosted tools alone, and there are none here.
-        "max_tool_calls": body.max_tool_calls,
+        "max_tool_calls": whole(body.max_tool_calls, "max_tool_calls", 1),
         "metadata": body.metadata or {},
         "parallel_tool_calls": body.parallel_tool_calls is not False,
         "previous_response_id": body.previous_response_id,
@@ -54,7 +54,7 @@ def settings_of(body: Body) -> bytes:
         "text": _text(body.text),
         "tool_choice": _choice(body.tool_choice),
         "tools": [one_line(tool) for tool in body.tools or ()],
-        "top_logprobs": body.top_logprobs or 0,
+        "top_logprobs": whole(body.top_logprobs, "top_logprobs", 0) or 0,
         "top_p": body.top_p,
         "truncation": "disabled",
         "user": body.user,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from cortex.edge.dialects.decoding import Whole
 from cortex.edge.dialects.fields import MAX_OUTPUT, SEED_MASK, biases, stops, whole, within
 from cortex.protocol.request import Sampling
 
@@ -11,14 +12,14 @@ from cortex.protocol.request import Sampling
 class SamplingFields(Struct, frozen=True, kw_only=True):
     """As clients send them; null means absent."""
 
-    max_tokens: int | None = None
-    min_tokens: int | None = None
-    n: int | None = None
+    max_tokens: Whole | None = None
+    min_tokens: Whole | None = None
+    n: Whole | None = None
     temperature: float | None = None
     top_p: float | None = None
-    top_k: int | None = None
+    top_k: Whole | None = None
     min_p: float | None = None
-    seed: int | None = None
+    seed: Whole | None = None
     stop: str | list[str] | None = None
     frequency_penalty: float | None = None
     presence_penalty: float | None = None

@@ -56,7 +56,11 @@ class Components:
             case inspect.DictType():
                 return {"type": "object", "additionalProperties": self._of(info.value_type)}
             case inspect.UnionType():
-                return {"anyOf": [self._of(one) for one in info.types]}
+                types = info.types
+                if any(isinstance(one, inspect.IntType) for one in types):
+                    # To JSON an integer with a zero behind its point is one too.
+                    types = tuple(one for one in types if not isinstance(one, inspect.FloatType))
+                return one_of_schemas([self._of(one) for one in types])
             case inspect.StructType():
                 return self._reference(info)
         raise TypeError(f"{info}: no schema is known for it")
@@ -108,5 +112,9 @@ def _told(limits: dict[str, Any]) -> Schema:
 
 def one_of(components: Components, kinds: Iterable[object]) -> Schema:
     """The schema of what has one of these types."""
-    schemas = [components.of(kind) for kind in kinds]
+    return one_of_schemas([components.of(kind) for kind in kinds])
+
+
+def one_of_schemas(schemas: list[Schema]) -> Schema:
+    """The schema of what fits one of these."""
     return schemas[0] if len(schemas) == 1 else {"anyOf": schemas}

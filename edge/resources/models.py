@@ -5,8 +5,6 @@ Two dialects share the routes: who names a version of Anthropic's interface is a
 
 from __future__ import annotations
 
-import time
-
 import falcon.asgi
 import msgspec
 
@@ -32,9 +30,9 @@ STATUSES = {
 class ModelsResource:
     """The list, and one of it. Ids may hold slashes, encoded or not."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Link, created: int) -> None:
         self._link = link
-        self._created = int(time.time())
+        self._created = created
 
     async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """All models that the client may use, then all exact aliases; those with `*` stand for names that cannot be listed."""
@@ -58,7 +56,10 @@ class ModelsResource:
     on_head = on_get
 
     async def on_get_one(self, req: falcon.asgi.Request, resp: falcon.asgi.Response, model_id: str) -> None:
-        """One model, by any name that a request may use."""
+        """One model, by any name that a request may use; all of them behind a slash and nothing."""
+        if not model_id:
+            await self.on_get(req, resp)
+            return
         req.context.model = self._link.catalogue.label(model_id)
         entry = model_for(req, self._link.catalogue, model_id)
         shape = (

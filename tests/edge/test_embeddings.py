@@ -54,9 +54,8 @@ def test_null_means_absent():
 @pytest.mark.parametrize(
     ("data", "param"),
     [
-        (body(""), "input[0]"),
-        (body([]), "input"),
         (body(["a", ""]), "input[1]"),
+        (body([]), "input"),
         (body([[1], []]), "input[1]"),
         (body(["a", 1]), "input[1]"),
         (body([[1], "a"]), "input[1]"),
@@ -79,6 +78,12 @@ def test_what_is_wrong_is_named(data, param):
     found = refused(data)
     assert found.code is Code.INVALID_REQUEST
     assert param is None or found.param.startswith(param), found
+
+
+def test_an_empty_text_is_blamed_where_it_stands():
+    """Not as the first of a list that nobody sent."""
+    assert refused(body("")).message == "input is empty; send some text."
+    assert refused(body([""])).message == "input[0] is empty; send some text."
 
 
 @given(st.recursive(st.none() | st.integers() | st.text(max_size=3), st.lists, max_leaves=6))

@@ -58,6 +58,7 @@ def test_a_body_announced_too_large_is_not_read():
         assert exchange.status == 413
         assert exchange.json["error"]["code"] == "request_too_large"
         assert exchange.headers["connection"] == "close"
+        assert exchange.headers["x-should-retry"] == "false"
         assert exchange.headers["x-request-id"]
 
     run(scenario())

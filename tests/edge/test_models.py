@@ -205,3 +205,25 @@ def test_the_openai_sdk_lists_and_finds_models():
         await client.close()
 
     asyncio.run(scenario())
+
+
+def test_a_slash_behind_the_list_is_the_list():
+    """No model is named by nothing."""
+
+    async def scenario():
+        world = World(fleet=FLEET)
+        plain, slashed = [await world.get(f"/v1/models{end}") for end in ("", "/")]
+        assert (plain.status, plain.json) == (slashed.status, slashed.json)
+
+    run(scenario())
+
+
+def test_models_are_as_old_as_the_gateway():
+    """Its workers, who begin one by one, tell the same."""
+
+    async def scenario():
+        world = World(fleet=FLEET, started=1234567890.5)
+        models = (await world.get("/v1/models")).json["data"]
+        assert {model["created"] for model in models} == {1234567890}
+
+    run(scenario())

@@ -24,7 +24,7 @@ def body(**fields):
             "messages[0].content must be a string or an array, not a boolean.",
         ),
         (body(temperature="x"), "temperature must be a number, not a string."),
-        (body(n=1.5), "n must be an integer, not a number with a fraction."),
+        (body(n="1"), "n must be an integer, not a string."),
         (body(stream=1), "stream must be a boolean, not an integer."),
         (body(tools={}), "tools must be an array, not an object."),
         (body(tool_choice=[]), "tool_choice must be a string or an object, not an array."),

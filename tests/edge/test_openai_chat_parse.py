@@ -98,6 +98,14 @@ def test_all_roles_become_four():
     assert (turns[4].tool_call_id, turns[4].text) == ("c1", "found")
 
 
+def test_blocks_of_one_message_do_not_run_into_each_other():
+    """Agents send a reminder and the prompt as two parts: the model reads them on lines of their own."""
+    blocks = [{"type": "text", "text": text} for text in ("<note>Be brief.</note>", "Who are you?")]
+    for role in ("system", "user", "assistant"):
+        turn = chat(messages=[{"role": role, "content": blocks}, USER]).turns[0]
+        assert turn.text == "<note>Be brief.</note>\nWho are you?"
+
+
 def test_tools_carry_their_schema_as_sent():
     """A schema travels as the client's own bytes."""
     data = (
@@ -314,6 +322,41 @@ def test_a_missing_field_is_named():
     """The model and the messages are required."""
     assert refused(b'{"messages": []}').param == "model"
     assert refused(b'{"model": "x"}').param == "messages"
+
+
+def test_an_integer_may_be_written_with_a_point():
+    """Some languages write all numbers so; a fraction is none."""
+    asked = chat(max_tokens=5.0, seed=1.0, n=2.0, top_k=3.0, logprobs=True, top_logprobs=4.0)
+    assert asked == chat(max_tokens=5, seed=1, n=2, top_k=3, logprobs=True, top_logprobs=4)
+    assert type(asked.sampling.max_tokens) is type(asked.sampling.seed) is int
+    assert refused(body(n=1.5)).message == "n must be an integer, not a number with a fraction."
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (
+            {"seed": 2**63},
+            "seed must be at least -9223372036854775808 and at most 9223372036854775807.",
+        ),
+        ({"seed": -(2**63) - 1}, "seed must be at least -9223372036854775808."),
+        ({"n": 17}, "n must be at least 1 and at most 16."),
+        ({"max_tokens": 0}, "max_tokens must be at least 1."),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "input_audio"}]}]},
+            "messages[0].content[0].type must be text or image_url, not input_audio.",
+        ),
+        ({"audio": {"voice": "alloy"}}, "audio cannot be served: models here write; leave it out."),
+    ],
+)
+def test_a_message_says_what_would_be_right(fields, message):
+    """The bound that was crossed, and all that is taken."""
+    assert refused(fields).message == message
+
+
+def test_audio_is_no_matter_where_text_alone_is_asked_for():
+    """It says how to speak, and nobody is to."""
+    assert chat(modalities=["text"], audio={"voice": "alloy"}) == chat()
 
 
 anything = st.recursive(

@@ -20,11 +20,11 @@ STREAMED = {**HI, "stream": True}
 class World:
     """An app, its link and its figures."""
 
-    def __init__(self, script=None, *, fleet=None, keyring=None, **settings):
+    def __init__(self, script=None, *, fleet=None, keyring=None, started=None, **settings):
         self.link = MemoryLink(script, **(fleet or {}))
         self.registry = CollectorRegistry()
         self.metrics = Metrics(self.registry)
-        self.app = create_app(Gateway(**settings), self.link, self.metrics, keyring)
+        self.app = create_app(Gateway(**settings), self.link, self.metrics, keyring, started=started)
 
     def post(self, value, path=CHAT, **headers):
         return post(self.app, path, value, **headers)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
+from http.client import HTTPConnection
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fleet import Fleet
@@ -17,6 +21,7 @@ from fleet_client import Answer, ask
 
 from cortex.protocol.kit.paths import Planes
 from cortex.protocol.messages import Status
+from cortex.protocol.owner import owner
 
 pytestmark = pytest.mark.system
 
@@ -120,3 +125,35 @@ def test_a_broker_that_returns_learns_the_fleet_and_takes_its_models_back(fleet:
     )
     answers = asyncio.run(several(fleet, MODELS))
     assert all(answer.is_right for answer in answers), answers
+
+
+def responses(fleet: Fleet, **asked: Any) -> Iterator[dict[str, Any]]:
+    """The events of a streamed response, as they come."""
+    body = {"model": next(name for name, whose in fleet.owners().items() if whose == "broker-0"), **asked}
+    with closing(HTTPConnection("127.0.0.1", fleet.port, timeout=20)) as connection:
+        connection.request("POST", "/v1/responses", json.dumps(body), {"Content-Type": "application/json"})
+        with connection.getresponse() as reply:
+            for line in reply:
+                if line.startswith(b"data: {"):
+                    yield json.loads(line[6:])
+
+
+def test_a_response_whose_owner_dies_before_it_is_kept_is_kept_by_the_other(fleet: Fleet) -> None:
+    """It runs through one broker and would be kept by the one that is killed: it is found at once, and gone on from."""
+    asked = {"input": "x", "stream": True, "max_output_tokens": 80}
+    list(responses(fleet, **asked))  # the model is loaded
+    for _ in range(40):
+        running = responses(fleet, **asked)
+        made = next(running)["response"]["id"]
+        if owner(made, ("broker-0", "broker-1")) == "broker-1":
+            break
+        running.close()
+    fleet.processes["broker-1"].kill()
+    last = list(running)[-1]
+    assert last["type"] in {"response.completed", "response.incomplete"}
+    with closing(HTTPConnection("127.0.0.1", fleet.port, timeout=20)) as connection:
+        connection.request("GET", f"/v1/responses/{made}")
+        with connection.getresponse() as reply:
+            assert (reply.status, json.loads(reply.read())["id"]) == (200, made), fleet.logs()
+    again = list(responses(fleet, **asked, previous_response_id=made))
+    assert again[-1]["response"]["previous_response_id"] == made

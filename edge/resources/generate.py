@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Generic, TypeVar, cast
 
@@ -30,7 +31,7 @@ from cortex.edge.incoming import (
 )
 from cortex.edge.link import Link
 from cortex.edge.metrics import Metrics, Record
-from cortex.edge.stream import Stream
+from cortex.edge.stream import Item, Stream
 from cortex.edge.submitting import encoded, submit
 from cortex.edge.waiting import Waiting
 from cortex.protocol.deltas import Delta, Finish, Scores, ToolEnd
@@ -79,14 +80,15 @@ class GenerateResource(Generic[P]):
             if parsed.stream:
                 as_events(resp)
                 encoder = self._dialect.encoder(parsed, answered)
-                after = partial(self._after, req, encoder)
-                resp.stream = Events(stream, encoder, record, waiting_of(req, request.model, name), after)
+                waiting = waiting_of(req, request.model, name)
+                resp.stream = Events(stream, encoder, record, waiting, partial(self._after, req, encoder))
             else:
                 resp.content_type = JSON_TYPE
                 collector = self._dialect.collector(parsed, answered)
                 usage = await collect(stream, collector, record)
                 resp.data = collector.body(usage)
-                await self._after(req, collector)
+                if (after := self._after(req, collector)) is not None:
+                    await after
         except FaultError as error:
             record.end(status_of(error.fault), fault=error.fault)
             raise
@@ -107,8 +109,13 @@ class GenerateResource(Generic[P]):
         """The body as its dialect reads it; `drawn` is the seed for a client that gave none."""
         return self._dialect.parse(body, Asked(seed=drawn))
 
-    async def _after(self, req: falcon.asgi.Request, writer: Encoder | Collector) -> None:
-        """The answer has ended, and its last bytes have not left yet."""
+    def _after(
+        self,
+        req: falcon.asgi.Request,  # noqa: ARG002  # for those that need it
+        writer: Encoder | Collector,  # noqa: ARG002
+    ) -> Coroutine[object, object, object] | None:
+        """What is to be done when the answer has ended, before its client is told so."""
+        return None
 
     def _ticket(
         self, req: falcon.asgi.Request, request: Chat | Complete, drawn: int, part: str = ""
@@ -144,7 +151,7 @@ class Events:
         encoder: Encoder,
         record: Record,
         waiting: Waiting,
-        after: Callable[[], Awaitable[None]],
+        after: Callable[[], Coroutine[object, object, object] | None],
     ) -> None:
         self._stream = stream
         self._encoder = encoder
@@ -154,6 +161,8 @@ class Events:
         self._begun = False
         self._ended = False
         self._said_at = 0.0
+        self._last: tuple[bytes, asyncio.Task[object]] | None = None
+        """How the answer ends, and what is being done before that is said."""
 
     def __aiter__(self) -> Events:
         return self
@@ -164,22 +173,49 @@ class Events:
             self._begun = True
             return self._encoder.start(self._stream.known)
         if self._ended:
+            if last := await self._conclude():
+                return last
             raise StopAsyncIteration
         while True:
             items = await self._stream.take()
             try:
-                data = b"".join([self._encode(item) for item in items])
+                data = self._written(items)
                 if not data and (not items or self._is_overdue()):
                     now = time.monotonic()
                     return self._encoder.quiet(self._waiting.quiet(now), now)
-                if items and isinstance(items[-1], Finished):
-                    await self._after()
-            except Exception:
-                log.exception("request %s could not be encoded", self._stream.request)
-                self._stream.cancel()
-                data = self._fail(internal(self._stream.request))
-            if data:
+            except Exception as error:
+                data = self._break(error)
+            if data := data or await self._conclude():
                 return data
+
+    def _written(self, items: list[Item]) -> bytes:
+        """What can be said at once: if something is to be done before the end, that is not in it."""
+        if not items or not isinstance(items[-1], Finished):
+            return b"".join([self._encode(item) for item in items])
+        data = b"".join([self._encode(item) for item in items[:-1]])
+        last = self._encode(items[-1])
+        doing = self._after()
+        if doing is None:
+            return data + last
+        self._last = last, asyncio.create_task(doing)
+        return data
+
+    async def _conclude(self) -> bytes:
+        """What is left to say, as soon as it may be said."""
+        if self._last is None:
+            return b""
+        (last, doing), self._last = self._last, None
+        try:
+            await doing
+        except Exception as error:
+            return self._break(error)
+        return last
+
+    def _break(self, error: Exception) -> bytes:
+        """The error is ours."""
+        log.error("request %s could not be encoded", self._stream.request, exc_info=error)
+        self._stream.cancel()
+        return self._fail(internal(self._stream.request))
 
     def _is_overdue(self) -> bool:
         """Whether a client has heard nothing for long, though its model speaks: what may be a tool call is held back."""

@@ -5,6 +5,8 @@ All of it is a client's own: what another left, or what has gone with its broker
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
+
 import falcon.asgi
 import msgspec
 from msgspec import Raw, structs
@@ -151,11 +153,13 @@ class ResponsesResource(GenerateResource[ParsedResponse]):
             )
         return ids[0]
 
-    async def _after(self, req: falcon.asgi.Request, writer: Encoder | Collector) -> None:
+    def _after(
+        self, req: falcon.asgi.Request, writer: Encoder | Collector
+    ) -> Coroutine[object, object, object] | None:
         """Keep the answer before its client can ask for it."""
         assert isinstance(writer, ResponsesStream | ResponsesCollector)
-        if writer.kept:
-            await self._link.keeping.keep(writer.id, principal_of(req), writer.kept)
+        kept = writer.kept
+        return self._link.keeping.keep(writer.id, principal_of(req), kept) if kept else None
 
 
 def _is_name(given: str) -> bool:

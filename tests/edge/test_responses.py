@@ -1,9 +1,10 @@
 """The routes of OpenAI Responses over a link in memory: what is kept, and for whom."""
 
+import asyncio
 import json
 
 import pytest
-from asgi_driver import Exchange
+from asgi_driver import Exchange, turn_until
 from edge_world import World, run
 from memory_link import DEMO, accepted, answer, delta, fail, finished, say
 
@@ -362,18 +363,77 @@ def test_an_agent_that_asks_for_a_websocket_is_told_at_once():
 
 
 def test_what_is_there_at_once_is_written_at_once():
-    """The last text and the end of the response go out in one write."""
+    """The last text goes out in one write, and the end of the response in one when it is kept."""
 
     async def scenario():
         world = World()
         exchange = world.post({**HI, "stream": True}, PATH)
         ticket, stream = await world.opened()
-        stream.put(accepted(ticket))
-        stream.put(delta(ticket, 0, TextPiece("a")))
-        stream.put(delta(ticket, 1, TextPiece("b"), Finish("stop")))
-        stream.end(finished(ticket, 2))
+        say_all(ticket, stream)
         await exchange.done()
-        assert exchange.sent[-2]["body"].count(b"event: ") == 8
+        assert [message["body"].count(b"event: ") for message in exchange.sent[-3:-1]] == [7, 1]
         assert len(world.link.keeping.kept) == 1
 
     run(scenario())
+
+
+def test_what_is_not_to_be_kept_ends_in_the_same_write():
+    """There is nothing to wait for."""
+
+    async def scenario():
+        world = World()
+        exchange = world.post({**HI, "stream": True, "store": False}, PATH)
+        ticket, stream = await world.opened()
+        say_all(ticket, stream)
+        await exchange.done()
+        assert exchange.sent[-2]["body"].count(b"event: ") == 8
+
+    run(scenario())
+
+
+def test_the_last_text_does_not_wait_until_it_is_kept():
+    """The end does: its client may ask for the response at once."""
+
+    async def scenario():
+        world = World()
+        world.link.keeping.gate = asyncio.Event()
+        exchange = world.post({**HI, "stream": True}, PATH)
+        ticket, stream = await world.opened()
+        say_all(ticket, stream)
+        await exchange.until(b"response.output_item.done")
+        await turn_until(lambda: world.link.keeping.kept)
+        assert b"response.completed" not in exchange.body
+        world.link.keeping.gate.set()
+        await exchange.done()
+        assert b"response.completed" in exchange.sent[-2]["body"]
+
+    run(scenario())
+
+
+def test_a_keeper_that_breaks_ends_the_answer_with_an_error(caplog):
+    """It is our error, also after the last text."""
+
+    async def scenario():
+        world = World()
+        world.link.keeping.keep = broken
+        exchange = world.post({**HI, "stream": True}, PATH)
+        ticket, stream = await world.opened()
+        say_all(ticket, stream)
+        await exchange.done()
+        last = exchange.sent[-2]["body"]
+        assert last.startswith(b"event: response.failed")
+        assert b"response.completed" not in exchange.body
+
+    with caplog.at_level("CRITICAL"):
+        run(scenario())
+
+
+def say_all(ticket, stream):
+    stream.put(accepted(ticket))
+    stream.put(delta(ticket, 0, TextPiece("a")))
+    stream.put(delta(ticket, 1, TextPiece("b"), Finish("stop")))
+    stream.end(finished(ticket, 2))
+
+
+async def broken(*_):
+    raise ValueError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 
 from cortex.edge.brokers import BrokerHealth
@@ -30,14 +31,17 @@ ORG_DEMO = CatalogueEntry(id="org/demo-1b", loaded=False)
 
 
 class MemoryKeeper:
-    """Keeps everything, and answers at once; without a broker it raises."""
+    """Keeps everything, and answers at once, or that it is kept once `gate` opens; without a broker it raises."""
 
     def __init__(self) -> None:
         self.kept: dict[tuple[str, str], bytes] = {}
         self.silent = False
+        self.gate: asyncio.Event | None = None
 
     async def keep(self, name: str, principal: str, data: bytes) -> bool:
         self.kept[name, principal] = data
+        if self.gate is not None:
+            await self.gate.wait()
         return True
 
     async def fetch(self, name: str, principal: str) -> bytes | None:

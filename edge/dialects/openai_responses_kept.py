@@ -110,21 +110,16 @@ def listed(kept: Kept, page: Page) -> bytes:
         raise invalid("order", "must be asc or desc")
     if not 1 <= page.limit <= MOST_PER_PAGE:
         raise invalid("limit", f"must be at least 1 and at most {MOST_PER_PAGE}")
-    items, ids = [], set[str]()
-    for index, raw in enumerate(kept.items):
-        id_ = _id_of(_head_decoder.decode(raw)) or _listed_as(kept.id, index)
-        while id_ in ids:  # pages go by ids: no two of them may be the same
-            id_ += "_"
-        items.append(_named(raw, id_))
-        ids.add(id_)
+    ids = _ids(kept)
+    items = list(zip(ids, kept.items, strict=True))
     if page.order == "desc":
         items.reverse()
     start = 0
     if page.after:
         if page.after not in ids:
             raise invalid("after", "names no item of this response")
-        start = [item["id"] for item in items].index(page.after) + 1
-    shown = items[start : start + page.limit]
+        start = [id_ for id_, _ in items].index(page.after) + 1
+    shown = [_named(raw, id_) for id_, raw in items[start : start + page.limit]]
     return _encode(
         {
             "object": "list",
@@ -134,6 +129,19 @@ def listed(kept: Kept, page: Page) -> bytes:
             "has_more": start + page.limit < len(items),
         }
     )
+
+
+def _ids(kept: Kept) -> dict[str, None]:
+    """Of all items, in their order. Pages go by them: no two are the same, and it takes no longer where a client's are."""
+    ids: dict[str, None] = {}
+    again: dict[str, int] = {}
+    for index, raw in enumerate(kept.items):
+        given = id_ = _id_of(_head_decoder.decode(raw)) or _listed_as(kept.id, index)
+        while id_ in ids:
+            again[given] = again.get(given, 0) + 1
+            id_ = f"{given}_{again[given]}"
+        ids[id_] = None
+    return ids
 
 
 def _named(raw: Raw, id_: str) -> dict[str, object]:

@@ -260,7 +260,8 @@ def test_pages_end_where_ids_repeat():
 
     async def scenario():
         world = World(say("Hello"))
-        items = [{"role": "user", "content": str(index), "id": "same"} for index in range(5)]
+        ids = ("same", "same", "same_1", "same", "same_1")
+        items = [{"role": "user", "content": str(index), "id": id_} for index, id_ in enumerate(ids)]
         made = (await world.post({**HI, "input": items}, PATH).done()).json
         seen, after = [], ""
         for _ in items:

@@ -60,6 +60,7 @@ def document(routes: tuple[str, ...], version: str) -> bytes:
     content = {
         "openapi": "3.1.0",
         "info": {"title": "cortex", "version": version, "description": ABOUT},
+        "servers": [{"url": "/", "description": "Wherever this document was read."}],
         "security": ASKED,
         "paths": paths,
         "components": {"schemas": components.schemas, "securitySchemes": SECURITY},
@@ -89,15 +90,7 @@ def _operation(components: Components, path: str, method: str, entry: Entry) -> 
 def _responses(components: Components, entry: Entry) -> Schema:
     content: Schema = {JSON: {"schema": one_of(components, entry.replies)}} if entry.replies else {}
     if entry.events:
-        shape = one_of(components, entry.events)
-        said = "With an `event:` line beside each `data:`" if entry.event_lines else "Each `data:`"
-        content[EVENTS] = {
-            "schema": {
-                "type": "string",
-                "description": f"With `stream: true`. {said}, which holds one of x-events; comments in between.",
-                "x-events": shape,
-            }
-        }
+        content[EVENTS] = {"schema": _event(one_of(components, entry.events), lines=entry.event_lines)}
     responses: Schema = {"200": {"description": "The answer.", "content": content}} if content else {}
     for status, kind in entry.also:
         responses[str(status)] = {
@@ -113,6 +106,21 @@ def _responses(components: Components, entry: Entry) -> Schema:
             "content": {JSON: {"schema": schema}},
         }
     return responses
+
+
+def _event(shape: Schema, *, lines: bool) -> Schema:
+    """One event of a stream, for before OpenAPI 3.2 there is no word for all of them."""
+    data: Schema = {"type": "string", "contentMediaType": JSON, "contentSchema": shape}
+    told: Schema = {
+        "type": "object",
+        "description": "With `stream: true`, each event; there are comments in between.",
+        "properties": {"data": data if lines else {"anyOf": [data, {"const": "[DONE]"}]}},
+        "required": ["data"],
+    }
+    if lines:
+        told["properties"]["event"] = {"type": "string"}
+        told["required"].append("event")
+    return told
 
 
 def _in_path(path: str) -> list[Schema]:
@@ -149,4 +157,4 @@ def _beside(entry: Entry) -> list[Schema]:
 
 def _id_of(method: str, path: str) -> str:
     words = [part.strip("{}").replace(".", "_") for part in path.split("/") if part]
-    return "_".join([method.lower(), *words])
+    return "_".join([method.lower(), *(words or ["root"])])

@@ -12,6 +12,8 @@ from typing import Any
 
 from msgspec import NODEFAULT, inspect
 
+from cortex.edge.openapi.meanings import Meaning, meaning_of
+
 Schema = dict[str, Any]
 
 HERE = __name__.rpartition(".")[0]
@@ -22,6 +24,17 @@ _WORDS: dict[type[inspect.Type], Schema] = {
     inspect.BoolType: {"type": "boolean"},
     inspect.NoneType: {"type": "null"},
 }
+_OF: dict[str, tuple[str, ...]] = {
+    "enum": ("string",),
+    "minLength": ("string",),
+    "maxLength": ("string",),
+    "minItems": ("array",),
+    "maxItems": ("array",),
+    "maxProperties": ("object",),
+}
+"""Keyword → the types that it limits; those that are not here limit numbers."""
+_NUMBERS = ("integer", "number")
+_LITERALS: dict[type, str] = {bool: "boolean", int: "integer", str: "string"}
 _LIMITS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
 
 
@@ -49,7 +62,7 @@ class Components:
                 limits = {"minLength": info.min_length, "maxLength": info.max_length, "pattern": info.pattern}
                 return {"type": "string", **_told(limits)}
             case inspect.LiteralType():
-                return {"enum": list(info.values)}
+                return _literal(info.values)
             case inspect.ListType() | inspect.VarTupleType():
                 limits = {"minItems": info.min_length, "maxItems": info.max_length}
                 return {"type": "array", "items": self._of(info.item_type), **_told(limits)}
@@ -73,10 +86,10 @@ class Components:
         return {"$ref": f"#/components/schemas/{name}"}
 
     def _struct(self, info: inspect.StructType) -> Schema:
-        properties = {field.encode_name: self._field(field) for field in info.fields}
+        properties = {field.encode_name: self._field(info.cls, field) for field in info.fields}
         required = [field.encode_name for field in info.fields if field.required]
         if info.tag_field is not None:
-            properties = {info.tag_field: {"enum": [info.tag]}, **properties}
+            properties = {info.tag_field: _literal((info.tag,)), **properties}
             required = [info.tag_field, *required]
         schema: Schema = {"type": "object", "properties": properties}
         if required:
@@ -87,10 +100,23 @@ class Components:
             schema["description"] = text
         return schema
 
-    def _field(self, field: inspect.Field) -> Schema:
-        schema = self._of(field.type)
+    def _field(self, cls: type, field: inspect.Field) -> Schema:
+        schema = self._with(self._of(field.type), meaning_of(cls, field.encode_name))
         told = field.default is not NODEFAULT and isinstance(field.default, bool | int | float | str)
         return {**schema, "default": field.default} if told else schema
+
+    def _with(self, schema: Schema, meaning: Meaning) -> Schema:
+        """A field's schema with what is said of it: each limit stands at the type that it limits."""
+        said = [dict(one) for one in schema["anyOf"]] if "anyOf" in schema else [dict(schema)]
+        for one in said:
+            kind = one.get("type")
+            one.update(
+                {key: value for key, value in meaning.limits.items() if kind in _OF.get(key, _NUMBERS)}
+            )
+            if meaning.entries and kind == "array":
+                one["items"] = {"anyOf": [*map(self.of, meaning.entries), {"type": "object"}]}
+        told = {"anyOf": said} if "anyOf" in schema else said[0]
+        return {**told, "description": meaning.text} if meaning.text else told
 
 
 def name_of(cls: type) -> str:
@@ -104,6 +130,14 @@ def name_of(cls: type) -> str:
 
 def _docstring(cls: type) -> str | None:
     return python_inspect.cleandoc(cls.__doc__) if cls.__dict__.get("__doc__") and cls.__doc__ else None
+
+
+def _literal(values: Iterable[Any]) -> Schema:
+    """With its type, which makers of clients want to know, and one value alone as what it is."""
+    known = list(values)
+    kinds = {type(value) for value in known}
+    word = {"type": _LITERALS[kinds.pop()]} if len(kinds) == 1 else {}
+    return {**word, "const": known[0]} if len(known) == 1 else {**word, "enum": known}
 
 
 def _told(limits: dict[str, Any]) -> Schema:

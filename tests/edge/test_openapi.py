@@ -14,6 +14,7 @@ from cortex.edge.keyring import OPEN, Keyring
 from cortex.edge.keys import Keys
 from cortex.edge.openapi.document import WORDS
 from cortex.edge.openapi.entries import ENTRIES
+from cortex.edge.openapi.meanings import MEANINGS, meaning_of
 from cortex.edge.openapi.schemas import Components
 from cortex.protocol.deltas import Finish, ReasoningPiece, TextPiece, ToolArguments, ToolEnd, ToolStart
 from cortex.protocol.keys import KeyFile
@@ -240,3 +241,97 @@ def test_a_type_without_a_schema_is_a_mistake_of_ours():
     """It is noticed when the document is made."""
     with pytest.raises(TypeError, match="no schema is known"):
         Components().of(memoryview)
+
+
+# ── what fields mean ─────────────────────────────────────────────────────────────────────────────────────────────
+
+LIMITED = [
+    (route, field.encode_name, keyword, limit)
+    for route in BODIES
+    for field in msgspec.structs.fields(ENTRIES[route].body)
+    for keyword, limit in meaning_of(ENTRIES[route].body, field.encode_name).limits.items()
+]
+TOGETHER = {"top_logprobs": {"logprobs": True}, "max_tokens": {"echo": True}}
+"""What makes sense only beside something else."""
+
+
+def at_and_beyond(keyword, limit):
+    """A value that a keyword just allows, and one that it does not; None for what would be as large as a body may be."""
+    match keyword:
+        case "minimum":
+            return limit, limit - 1
+        case "maximum":
+            return limit, limit + 1
+        case "exclusiveMinimum":
+            return limit + 0.5, limit
+        case "enum":
+            return limit[0], "something else"
+        case "minLength":
+            return "x" * limit, "x" * (limit - 1)
+        case "maxLength":
+            return "x" * limit, "x" * (limit + 1)
+        case "maxProperties":
+            return {str(one): 1 for one in range(limit)}, {str(one): 1 for one in range(limit + 1)}
+    return None
+
+
+def filled(route, field, keyword, limit):
+    """The same for lists, whose entries have to be what the field holds."""
+    one = {"messages": HI_THERE, "input": HI_THERE}.get(field, "x")
+    return ["x"] if "embed" in route else [one] * limit, [one] * (
+        limit + (1 if keyword == "maxItems" else -1)
+    )
+
+
+HI_THERE = {"role": "user", "content": "hi"}
+
+
+@pytest.mark.parametrize(("route", "field", "keyword", "limit"), LIMITED)
+def test_a_limit_that_is_told_is_kept(route, field, keyword, limit):
+    """What lies beyond it is a 400 that names the field, and what lies at it is not refused for this field."""
+
+    async def scenario():
+        at, beyond = at_and_beyond(keyword, limit) or filled(route, field, keyword, limit)
+        for value, refused in ((at, False), (beyond, True)):
+            path, body = asked(route, **TOGETHER.get(field, {}), **{field: value})
+            answer = await World(script).post(body, path).done()
+            named = answer.status == 400 and answer.json["error"]["message"].startswith(field)
+            assert named is refused, (value if keyword != "maxItems" else len(value), answer.body[:300])
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("kind", [ENTRIES[route].body for route in BODIES])
+def test_every_field_of_a_body_is_described(kind):
+    """Add a line to `edge/openapi/meanings.py` with a new field."""
+    for field in msgspec.structs.fields(kind):
+        assert meaning_of(kind, field.encode_name).text, field.encode_name
+
+
+def test_no_meaning_is_left_of_a_field_that_is_gone():
+    """What is described exists."""
+    for kind, told in MEANINGS.items():
+        assert set(told) <= {field.encode_name for field in msgspec.structs.fields(kind)}, kind
+
+
+@pytest.mark.parametrize(
+    ("route", "more"),
+    [
+        ("POST /v1/chat/completions", {"messages": [{"role": "narrator", "content": "x"}]}),
+        ("POST /v1/chat/completions", {"response_format": {"type": "xml"}}),
+        ("POST /v1/messages", {"messages": [{"role": "tool", "content": "x"}]}),
+        ("POST /v1/messages", {"tool_choice": {"type": "required"}}),
+        ("POST /v1/messages", {"thinking": {"type": "perhaps"}}),
+        ("POST /v1/messages", {"output_config": {"format": {"type": "json_object"}}}),
+        ("POST /v1/responses", {"text": {"format": {"type": "xml"}}}),
+        ("POST /v1/responses", {"reasoning": {"summary": "long"}}),
+    ],
+)
+def test_words_inside_of_a_field_are_kept_to(route, more):
+    """Each word that the document lists is the reader's own; another one is a 400."""
+
+    async def scenario():
+        path, body = asked(route, **more)
+        assert (await World(script).post(body, path).done()).status == 400
+
+    run(scenario())

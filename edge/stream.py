@@ -50,8 +50,10 @@ class Stream:
         self._max_bytes = max_bytes
         self._waiter: asyncio.Future[None] | None = None
         self._ended = False
-        self.keepalive_s = keepalive_s
-        self._taken_at = self._loop.time()
+        self._keepalive_s = keepalive_s
+        self.overdue = False
+        """Whether its client has heard nothing for `keepalive_s`, whatever has come: a parser may hold all of it back."""
+        self._said_at = self._loop.time()
         self._nudge = self._loop.call_later(keepalive_s, self._on_quiet)
 
     @property
@@ -89,7 +91,7 @@ class Stream:
             raise FaultError(first)
 
     async def take(self) -> list[Item]:
-        """All items that are there, in order; waits for one. Empty after `keepalive_s` of silence.
+        """All items that are there, in order; waits for one. Empty where nothing has been said for `keepalive_s`.
 
         Of more than `WRITE_BYTES` the rest comes next time, and so do the parts of a prompt that is said again, one by
         one: they take a while to write, and other requests have their turn between them.
@@ -105,8 +107,12 @@ class Stream:
             self._parts -= _is_part(items[-1])
         else:
             self._bytes = 0
-        self._taken_at = self._loop.time()
         return items
+
+    def said(self) -> None:
+        """Its client has just been sent something: `keepalive_s` begin anew."""
+        self._said_at = self._loop.time()
+        self.overdue = False
 
     def _is_crowded(self) -> bool:
         return bool(self._parts) or self._bytes > WRITE_BYTES
@@ -141,12 +147,13 @@ class Stream:
 
     def _on_quiet(self) -> None:
         """One timer per stream, moved along, rather than one per wait."""
-        due = self._taken_at + self.keepalive_s
+        due = self._said_at + self._keepalive_s
         now = self._loop.time()
         if now >= due:
-            self._taken_at = now
+            self._said_at = now
+            self.overdue = True
             self._wake()
-            due = now + self.keepalive_s
+            due = now + self._keepalive_s
         self._nudge = self._loop.call_at(due, self._on_quiet)
 
 

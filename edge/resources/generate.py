@@ -160,7 +160,6 @@ class Events:
         self._after = after
         self._begun = False
         self._ended = False
-        self._said_at = 0.0
         self._last: tuple[bytes, asyncio.Task[object]] | None = None
         """How the answer ends, and what is being done before that is said."""
 
@@ -168,7 +167,7 @@ class Events:
         return self
 
     async def __anext__(self) -> bytes:
-        self._said_at = time.monotonic()
+        self._stream.said()
         if not self._begun:
             self._begun = True
             return self._encoder.start(self._stream.known)
@@ -180,7 +179,7 @@ class Events:
             items = await self._stream.take()
             try:
                 data = self._written(items)
-                if not data and (not items or self._is_overdue()):
+                if not data and self._stream.overdue:
                     now = time.monotonic()
                     return self._encoder.quiet(self._waiting.quiet(now), now)
             except Exception as error:
@@ -216,10 +215,6 @@ class Events:
         log.error("request %s could not be encoded", self._stream.request, exc_info=error)
         self._stream.cancel()
         return self._fail(internal(self._stream.request))
-
-    def _is_overdue(self) -> bool:
-        """Whether a client has heard nothing for long, though its model speaks: what may be a tool call is held back."""
-        return time.monotonic() >= self._said_at + self._stream.keepalive_s
 
     def _encode(self, item: object) -> bytes:
         if type(item) is Delta:

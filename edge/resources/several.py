@@ -73,7 +73,9 @@ class SeveralEvents:
             items = self._taking.pop(number).result()
             is_quiet = is_quiet and not items
             try:
-                data += b"".join([self._encode(number, item) for item in items])
+                if written := b"".join([self._encode(number, item) for item in items]):
+                    data += written
+                    self._prompts[number].stream.said()
             except Exception:
                 log.exception("request %s could not be encoded", self._prompts[number].stream.request)
                 data += self._fail(number, internal(self._prompts[number].stream.request))

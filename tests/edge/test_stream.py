@@ -90,6 +90,24 @@ def test_silence_is_an_empty_list():
     run(scenario())
 
 
+def test_what_is_held_back_is_silence_too():
+    """The time runs from what was last said, whatever comes and is taken; saying something begins it anew."""
+
+    async def scenario():
+        stream, _ = make(keepalive_s=0.01)
+        while not stream.overdue:
+            stream.put(text("<tool"))
+            await stream.take()
+            await asyncio.sleep(0)
+        stream.said()
+        assert not stream.overdue
+        assert await stream.take() == []
+        assert stream.overdue
+        stream.end(FAULT)
+
+    run(scenario())
+
+
 def test_a_full_box_says_so():
     """More bytes than the bound and the link is told that its client is too slow."""
 

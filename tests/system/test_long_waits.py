@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from http.client import HTTPConnection
 from itertools import pairwise
 from pathlib import Path
@@ -45,6 +46,13 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     data: Path = tmp_path_factory.mktemp("waits") / "f"
     with Fleet(data, hosts={"one": HOST}, models=MODELS, gateway=GATEWAY) as running:
         yield running
+
+
+@pytest.fixture
+def clients() -> Iterator[ExitStack]:
+    """Closes what is put into it."""
+    with ExitStack() as stack:
+        yield stack
 
 
 class Heard(NamedTuple):
@@ -157,10 +165,10 @@ CHECKS: dict[str, Callable[[Heard], None]] = {
 }
 
 
-def test_who_gives_up_and_asks_again_has_kept_its_place(fleet: Fleet) -> None:
+def test_who_gives_up_and_asks_again_has_kept_its_place(fleet: Fleet, clients: ExitStack) -> None:
     """The SDKs' resends are the same requests: three that time out during the load go before one that came meanwhile."""
     served: list[str] = []
-    asks = {name: asking(fleet, name) for name in ("chat", "messages", "responses")}
+    asks = {name: asking(fleet, clients, name) for name in ("chat", "messages", "responses")}
 
     def request(name: str) -> None:
         asks[name](60.0)
@@ -179,25 +187,24 @@ def test_who_gives_up_and_asks_again_has_kept_its_place(fleet: Fleet) -> None:
                 future.result()
         waiting(0)
         again = ["rival", *reversed(asks)]
-        asks["rival"] = asking(fleet, "chat", content="I came later.")
+        asks["rival"] = asking(fleet, clients, "chat", content="I came later.")
         for count, name in enumerate(again, 1):
             threads.submit(request, name)
             waiting(count)
     assert served == ["chat", "messages", "responses", "rival"]
 
 
-def asking(fleet: Fleet, how: str, content: str = "hi") -> Callable[[float], None]:
+def asking(fleet: Fleet, clients: ExitStack, how: str, content: str = "hi") -> Callable[[float], None]:
     """The same request each time, by an SDK's client that waits so many seconds and does not read the answer."""
     url, key = f"http://127.0.0.1:{fleet.port}", "one-principal"
     said: list[Any] = [{"role": "user", "content": content}]
     asked: dict[str, Any] = {"model": "asked-again", "messages": said, "max_tokens": 30}
     create: Callable[..., object]
     if how == "messages":
-        create = anthropic.Anthropic(
-            base_url=url, auth_token=key, max_retries=0
-        ).messages.with_raw_response.create
+        messages = clients.enter_context(anthropic.Anthropic(base_url=url, auth_token=key, max_retries=0))
+        create = messages.messages.with_raw_response.create
     else:
-        client = openai.OpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0)
+        client = clients.enter_context(openai.OpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0))
         create = client.chat.completions.with_raw_response.create
         if how == "responses":
             create = client.responses.with_raw_response.create

@@ -14,6 +14,8 @@ from msgspec import Meta, Struct
 from cortex.protocol.values import Name
 
 Role = Literal["system", "user", "assistant", "tool"]
+Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+"""How hard a model shall think, from not at all to all that it can."""
 TokenIds = tuple[Annotated[int, Meta(ge=0)], ...]
 JsonText = bytes
 
@@ -118,7 +120,11 @@ class Chat(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="chat"):
     sampling: Sampling = Sampling()
     response_format: ResponseFormat = ResponseFormat()
     template_options: JsonText = b"{}"
-    """JSON object passed to the chat template, such as {"enable_thinking": true}."""
+    """JSON object passed to the chat template as it is, such as {"enable_thinking": true}."""
+    thinking: bool | None = None
+    """Whether to think before this answer; None: nothing was asked for."""
+    effort: Effort | None = None
+    """How hard, where it thinks; the same throughout a conversation, for it may stand at the prompt's beginning."""
 
 
 class Complete(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="complete"):

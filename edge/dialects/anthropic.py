@@ -15,14 +15,13 @@ from cortex.edge.dialects.anthropic_stream import MessageStream
 from cortex.edge.dialects.anthropic_turns import has_prefill, turns_of
 from cortex.edge.dialects.decoding import ABSENT, invalid, unsupported
 from cortex.edge.dialects.dialect import Answered, Asked
+from cortex.edge.dialects.efforts import OFF, Wish, effort_of, effort_of_budget, wish_of
 from cortex.edge.dialects.fields import (
     MAX_OUTPUT,
     SEED_MASK,
-    THINKING_OFF,
     check_name,
     json_object,
     stops,
-    thinking_options,
     whole,
     within,
 )
@@ -35,13 +34,15 @@ OWN = (None, "custom")
 MAX_STOPS = 1024
 """Stop sequences; a model bounds their characters as well."""
 THINKING = ("adaptive", "enabled", "disabled", "between_tools")
+DISPLAYS = ("summarized", "omitted")
 
 
 class ParsedMessages(NamedTuple):
-    """The request, and whether its client wants a stream."""
+    """The request, whether its client wants a stream, and whether it wants to read what the model thinks."""
 
     request: Chat
     stream: bool
+    thoughts: bool = True
 
 
 def parse(data: bytes, *, seed: int = 0) -> ParsedMessages:
@@ -54,7 +55,8 @@ def parse(data: bytes, *, seed: int = 0) -> ParsedMessages:
             "must not end with a message of role assistant: answers are not continued; end with a user message, and "
             "ask for a format by output_config.format",
         )
-    return ParsedMessages(chat, bool(body.stream))
+    omitted = body.thinking is not None and body.thinking.display == "omitted"
+    return ParsedMessages(chat, bool(body.stream), not omitted)
 
 
 def parse_count(data: bytes) -> Chat:
@@ -65,6 +67,7 @@ def parse_count(data: bytes) -> Chat:
 def _chat(body: Body, seed: int) -> Chat:
     check_name(body.model, "model")
     turns = turns_of(body.system, body.messages)
+    wish = _wish(body, turns)
     tools = _tools(body.tools or [])
     chat = Chat(
         model=body.model,
@@ -73,7 +76,8 @@ def _chat(body: Body, seed: int) -> Chat:
         tool_choice=_tool_choice(body, tools),
         sampling=_sampling(body, seed),
         response_format=_response_format(body),
-        template_options=thinking_options(_thinks(body, turns)),
+        thinking=wish.thinking,
+        effort=wish.effort,
     )
     places = (
         (tool.name, f"tools[{index}].input_schema")
@@ -150,15 +154,26 @@ def _sampling(body: Body, seed: int) -> Sampling:
     )
 
 
-def _thinks(body: Body, turns: tuple[Turn, ...]) -> bool | None:
-    """Whether the model shall think first; None: as it does by itself. Budgets are its own business."""
-    if body.thinking is not None:
-        kind = body.thinking.type
-        if kind not in THINKING:
-            raise invalid("thinking.type", f"must be one of {', '.join(THINKING)}")
-        return turns[-1].role == "tool" if kind == "between_tools" else kind != "disabled"
-    effort = body.output_config.effort if body.output_config is not None else None
-    return None if effort is None else effort not in THINKING_OFF
+def _wish(body: Body, turns: tuple[Turn, ...]) -> Wish:
+    """Whether the model shall think first, and how hard. An effort says more than a budget."""
+    config, thinking = body.output_config, body.thinking
+    effort = effort_of(config.effort if config is not None else None, "output_config.effort")
+    if thinking is None:
+        return wish_of(effort)
+    if thinking.type not in THINKING:
+        raise invalid("thinking.type", f"must be one of {', '.join(THINKING)}")
+    if thinking.display not in (None, *DISPLAYS):
+        raise invalid("thinking.display", f"must be one of {', '.join(DISPLAYS)}")
+    budget = whole(thinking.budget_tokens, "thinking.budget_tokens", 1)
+    match thinking.type:
+        case "disabled":
+            return Wish(thinking=False, effort="none")
+        case "between_tools":
+            effort = effort or "high"  # said always, or the beginning of every other prompt would be another
+            return Wish(turns[-1].role == "tool" and effort not in OFF, effort)
+        case "enabled" if effort is None and budget is not None:
+            effort = effort_of_budget(budget)
+    return Wish(effort not in OFF, effort)
 
 
 def _response_format(body: Body) -> ResponseFormat:
@@ -181,10 +196,10 @@ class AnthropicMessages:
         """Read a body. Raises `FaultError`."""
         return parse(body, seed=asked.seed)
 
-    def encoder(self, parsed: ParsedMessages, answered: Answered) -> MessageStream:  # noqa: ARG002  # nothing is asked
+    def encoder(self, parsed: ParsedMessages, answered: Answered) -> MessageStream:
         """The writer of a streamed answer."""
-        return MessageStream(answered)
+        return MessageStream(answered, thoughts=parsed.thoughts)
 
-    def collector(self, parsed: ParsedMessages, answered: Answered) -> MessageCollector:  # noqa: ARG002
+    def collector(self, parsed: ParsedMessages, answered: Answered) -> MessageCollector:
         """The writer of a whole answer."""
-        return MessageCollector(answered)
+        return MessageCollector(answered, thoughts=parsed.thoughts)

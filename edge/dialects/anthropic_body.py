@@ -64,6 +64,8 @@ class ToolChoice(Struct, frozen=True):
 
 class Thinking(Struct, frozen=True):
     type: str
+    budget_tokens: int | None = None
+    display: str | None = None
 
 
 class OutputFormat(Struct, frozen=True):

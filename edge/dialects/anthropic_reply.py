@@ -142,10 +142,14 @@ def _input(text: str) -> Raw | None:
 
 
 class MessageCollector:
-    """Gathers one answer and encodes it as one message: the blocks that the stream would have had."""
+    """Gathers one answer and encodes it as one message: the blocks that the stream would have had.
 
-    def __init__(self, answered: Answered) -> None:
+    Without `thoughts` its client is told where the model thinks, and not what.
+    """
+
+    def __init__(self, answered: Answered, *, thoughts: bool = True) -> None:
         self._answered = answered
+        self._tells = thoughts
         self._blocks: list[_Block] = []
         self._ending = Ending()
 
@@ -173,7 +177,8 @@ class MessageCollector:
             return
         if not self._blocks or self._blocks[-1].kind != kind:
             self._blocks.append(_Block(kind))
-        self._blocks[-1].texts.append(text)
+        if kind == "text" or self._tells:
+            self._blocks[-1].texts.append(text)
 
     def _of_call(self, call: int) -> _Block | None:
         """The open block, if it is this call's."""

@@ -38,10 +38,14 @@ def _event(name: str, **fields: object) -> bytes:
 
 
 class MessageStream:
-    """Encodes one answer as server-sent events. Every method returns the bytes to send."""
+    """Encodes one answer as server-sent events. Every method returns the bytes to send.
 
-    def __init__(self, answered: Answered) -> None:
+    Without `thoughts` its client is told where the model thinks, and not what.
+    """
+
+    def __init__(self, answered: Answered, *, thoughts: bool = True) -> None:
         self._answered = answered
+        self._tells = thoughts
         self._index = -1
         self._open = ""
         """The type of the block that is open; empty between two."""
@@ -70,11 +74,9 @@ class MessageStream:
     def _piece(self, piece: object) -> bytes:
         match piece:
             case TextPiece(text=text):
-                return self._spoken("text", text)
+                return self._spoken(text)
             case ReasoningPiece(text=text):
-                data = self._spoken("thinking", text)
-                self._thoughts.add(text)
-                return data
+                return self._thought(text)
             case ToolStart(index=index, id=id_, name=name):
                 block = {"type": "tool_use", "id": tool_id(id_), "name": name, "input": {}}
                 data = self._close() + self._begin(block, b"input_json_delta", b"partial_json")
@@ -92,19 +94,27 @@ class MessageStream:
     def _is_open(self, call: int) -> bool:
         return self._open == "tool_use" and self._call == call
 
-    def _spoken(self, kind: str, text: str) -> bytes:
-        """A stretch of text or thoughts, in the open block or one of its own."""
+    def _spoken(self, text: str) -> bytes:
+        """A stretch of text, in the open block or one of its own."""
         if not text:
             return b""
         begun = b""
-        if self._open != kind:
-            begun = self._close()
-            if kind == "text":
-                begun += self._begin(EMPTY, b"text_delta", b"text")
-            else:
-                self._thoughts = Thoughts()
-                empty = {"type": "thinking", "thinking": "", "signature": ""}
-                begun += self._begin(empty, b"thinking_delta", b"thinking")
+        if self._open != "text":
+            begun = self._close() + self._begin(EMPTY, b"text_delta", b"text")
+        return begun + self._head + _encode(text) + b"}}\n\n"
+
+    def _thought(self, text: str) -> bytes:
+        """The same for thoughts."""
+        if not text:
+            return b""
+        begun = b""
+        if self._open != "thinking":
+            self._thoughts = Thoughts()
+            empty = {"type": "thinking", "thinking": "", "signature": ""}
+            begun = self._close() + self._begin(empty, b"thinking_delta", b"thinking")
+        if not self._tells:
+            return begun
+        self._thoughts.add(text)
         return begun + self._head + _encode(text) + b"}}\n\n"
 
     def _begin(self, block: Mapping[str, object], delta: bytes, field: bytes) -> bytes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import msgspec
 from msgspec import Raw
 
 from cortex.edge.dialects import json_limits
@@ -23,10 +22,6 @@ MAX_IDS = MAX_ITEMS
 """Token ids in one body."""
 MAX_OUTPUT = 2**31 - 1
 SEED_MASK = 2**63 - 1
-THINKING_OFF = frozenset({"none", "minimal"})
-"""Efforts that mean: answer without thinking."""
-
-_options_decoder = msgspec.json.Decoder(dict[str, Raw])
 
 
 def check_name(name: str, param: str) -> None:
@@ -133,12 +128,3 @@ def biases(bias: dict[str, float] | None) -> dict[str, float] | None:
             raise invalid("logit_bias", "must have token ids as its keys")
         within(value, f"logit_bias.{token}", -100, 100)
     return bias
-
-
-def thinking_options(thinking: bool | None, given: bytes = b"{}") -> bytes:
-    """Options for the chat template: those given, and whether to think, unless they say so or nothing was asked for."""
-    if thinking is None:
-        return given
-    options = _options_decoder.decode(given)
-    options.setdefault("enable_thinking", Raw(b"true" if thinking else b"false"))
-    return msgspec.json.encode(options)

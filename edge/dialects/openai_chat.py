@@ -10,13 +10,12 @@ from typing import NamedTuple
 from cortex.edge.dialects.conversation import check_parts, just_sent
 from cortex.edge.dialects.custom_input import arguments_of
 from cortex.edge.dialects.decoding import ABSENT, invalid, unsupported
+from cortex.edge.dialects.efforts import effort_of, wish_of
 from cortex.edge.dialects.fields import (
     MAX_LIKELIEST,
     MAX_MESSAGES,
-    THINKING_OFF,
     check_name,
     json_object,
-    thinking_options,
     whole,
 )
 from cortex.edge.dialects.openai_chat_body import Body, ImageUrl, Message
@@ -67,6 +66,7 @@ def parse(data: bytes, *, seed: int = 0) -> ParsedChat:
     _refuse_impossible(body)
     offer = offer_of(body)
     choice, tools = choice_of(body, offer.tools)
+    wish = wish_of(effort_of(body.reasoning_effort, "reasoning_effort"))
     chat = Chat(
         model=body.model,
         turns=_turns(body.messages),
@@ -74,7 +74,9 @@ def parse(data: bytes, *, seed: int = 0) -> ParsedChat:
         tool_choice=choice,
         sampling=_sampling(body, seed),
         response_format=_response_format(body),
-        template_options=_template_options(body),
+        template_options=json_object(body.chat_template_kwargs, "chat_template_kwargs"),
+        thinking=wish.thinking,
+        effort=wish.effort,
     )
     check_schemas(chat, "response_format.json_schema.schema", offer.places)
     wants_usage = body.stream_options is not None and bool(body.stream_options.include_usage)
@@ -212,10 +214,3 @@ def _response_format(body: Body) -> ResponseFormat:
         schema = json_object(wanted.json_schema.schema, "response_format.json_schema.schema")
         return ResponseFormat(kind="json_schema", definition=schema, strict=bool(wanted.json_schema.strict))
     raise invalid("response_format.type", "must be text, json_object or json_schema")
-
-
-def _template_options(body: Body) -> bytes:
-    """Options for the chat template: what the client sent, and `enable_thinking` from the effort if not in it."""
-    given = json_object(body.chat_template_kwargs, "chat_template_kwargs")
-    effort = body.reasoning_effort
-    return thinking_options(None if effort is None else effort not in THINKING_OFF, given)

@@ -15,14 +15,13 @@ import msgspec
 from msgspec import Raw
 
 from cortex.edge.dialects.decoding import ABSENT, decode_at, invalid, unsupported
+from cortex.edge.dialects.efforts import effort_of, wish_of
 from cortex.edge.dialects.fields import (
     MAX_LIKELIEST,
     MAX_OUTPUT,
     SEED_MASK,
-    THINKING_OFF,
     check_name,
     json_object,
-    thinking_options,
     whole,
     within,
 )
@@ -112,7 +111,9 @@ def complete(
         turns.insert(0, Turn(role="system", parts=(Text(text=body.instructions),)))
     offered = _offered(body, (*earlier, *items))
     choice, tools = choice_of(body, offered)
-    effort = body.reasoning.effort if body.reasoning is not None else None
+    wish = wish_of(
+        effort_of(body.reasoning.effort if body.reasoning is not None else None, "reasoning.effort")
+    )
     chat = Chat(
         model=body.model,
         turns=tuple(turns) or (Turn(role="user"),),
@@ -120,7 +121,8 @@ def complete(
         tool_choice=choice,
         sampling=_sampling(body, seed),
         response_format=_response_format(body),
-        template_options=thinking_options(None if effort is None else effort not in THINKING_OFF),
+        thinking=wish.thinking,
+        effort=wish.effort,
     )
     check_schemas(chat, "text.format.schema", offered.places.items())
     return ParsedResponse(

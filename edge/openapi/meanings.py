@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from cortex.edge.dialects import (
     anthropic,
     anthropic_body,
+    efforts,
     fields,
     openai_chat,
     openai_chat_body,
@@ -49,8 +50,11 @@ MOST = _says("Tokens of the answer; a number that there is no room for is cut.",
 MESSAGES = _says("The conversation, its oldest message first.", minItems=1, maxItems=fields.MAX_MESSAGES)
 TOOLS = _says("What the model may call.")
 PARALLEL = _says("False: at most one call in an answer.")
-OFF = ", ".join(f"`{word}`" for word in sorted(fields.THINKING_OFF))
-EFFORT = _says(f"{OFF}: answer without thinking; anything else: think first.")
+OFF = ", ".join(f"`{word}`" for word in efforts.OFF)
+EFFORT = _says(
+    f"How hard to think, in the nearest word that the model's template knows. {OFF}: answer without thinking.",
+    enum=tuple(efforts.EFFORTS),
+)
 CHOICES = ("none", "auto", "required")
 FORMS = ("text", "json_object", "json_schema")
 
@@ -126,7 +130,11 @@ MEANINGS: dict[type, dict[str, Meaning]] = {
     },
     anthropic_body.Message: {"role": _says(enum=("user", "assistant", "system"))},
     anthropic_body.ToolChoice: {"type": _says(enum=("auto", "any", "tool", "none"))},
-    anthropic_body.Thinking: {"type": _says(enum=anthropic.THINKING)},
+    anthropic_body.Thinking: {
+        "type": _says(enum=anthropic.THINKING),
+        "budget_tokens": _says("How hard to think, where no effort says so; it limits nothing.", minimum=1),
+        "display": _says("`omitted` leaves the text of thoughts out.", enum=anthropic.DISPLAYS),
+    },
     anthropic_body.OutputFormat: {"type": _says(enum=("text", "json_schema"))},
     anthropic_body.OutputConfig: {"effort": EFFORT},
     openai_responses_body.Body: {

@@ -122,34 +122,6 @@ def test_a_tool_that_cannot_be_forced_is_refused(tools, choice, code, reason):
     assert reason in fault.message
 
 
-@pytest.mark.parametrize(
-    ("fields", "options"),
-    [
-        (
-            {"thinking": {"type": "adaptive"}, "output_config": {"effort": "high"}},
-            b'{"enable_thinking":true}',
-        ),
-        ({"thinking": {"type": "enabled", "budget_tokens": 31_999}}, b'{"enable_thinking":true}'),
-        (
-            {"thinking": {"type": "disabled"}, "output_config": {"effort": "max"}},
-            b'{"enable_thinking":false}',
-        ),
-        ({"thinking": {"type": "between_tools"}}, b'{"enable_thinking":false}'),
-        ({"output_config": {"effort": "low"}}, b'{"enable_thinking":true}'),
-        ({"output_config": {}}, b"{}"),
-    ],
-)
-def test_thinking_is_an_option_of_the_template(fields, options):
-    """As effort is in the other dialect; what `thinking` says wins."""
-    assert chat(**fields).template_options == options
-
-
-def test_thinking_between_tools_begins_with_a_result():
-    """Not before the first call."""
-    chat_ = chat(messages=[USER, said(CALL), user(result("r"))], thinking={"type": "between_tools"})
-    assert chat_.template_options == b'{"enable_thinking":true}'
-
-
 @pytest.mark.parametrize("where", ["output_config", "output_format"])
 def test_a_format_is_a_schema(where):
     """Under the present name or the one before; it is kept strictly."""

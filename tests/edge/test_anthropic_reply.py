@@ -375,3 +375,20 @@ def test_blocks_never_interleave(deltas):
             assert (is_open, event["index"]) == (True, index)
             is_open = event["type"] != "content_block_stop"
     assert not is_open
+
+
+def test_thoughts_may_be_left_out_of_an_answer():
+    """The block stands where they were, with a signature and nothing in it, in a stream as in a whole answer."""
+    deltas = [delta(ReasoningPiece("Hm.")), delta(ReasoningPiece(" Ah.")), delta(TextPiece("Yes."))]
+    stream = MessageStream(ANSWERED, thoughts=False)
+    sent = events(stream.start(Usage()) + b"".join(map(stream.push, deltas)) + stream.end(USAGE))
+    changes = [event["delta"] for event in sent if event["type"] == "content_block_delta"]
+    assert [change["type"] for change in changes] == ["signature_delta", "text_delta"]
+    assert sent[1]["content_block"] == {"type": "thinking", "thinking": "", "signature": ""}
+    collector = MessageCollector(ANSWERED, thoughts=False)
+    for one in deltas:
+        collector.push(one)
+    assert json.loads(collector.body(USAGE))["content"] == [
+        {"type": "thinking", "thinking": "", "signature": changes[0]["signature"]},
+        {"type": "text", "text": "Yes."},
+    ]

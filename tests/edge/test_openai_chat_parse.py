@@ -161,22 +161,11 @@ def test_sampling_is_carried():
     assert sampling.logit_bias == {"5": -100}
 
 
-@pytest.mark.parametrize(
-    ("fields", "options"),
-    [
-        ({"reasoning_effort": "none"}, {"enable_thinking": False}),
-        ({"reasoning_effort": "minimal"}, {"enable_thinking": False}),
-        ({"reasoning_effort": "high"}, {"enable_thinking": True}),
-        ({"chat_template_kwargs": {"a": [1]}}, {"a": [1]}),
-        (
-            {"reasoning_effort": "high", "chat_template_kwargs": {"enable_thinking": False, "z": 1}},
-            {"enable_thinking": False, "z": 1},
-        ),
-    ],
-)
-def test_effort_becomes_a_template_option(fields, options):
-    """The template's own option, where given, beats the effort."""
-    assert json.loads(chat(**fields).template_options) == options
+def test_what_is_said_to_the_template_is_passed_on():
+    """As it came; whatever else asks for thinking stands beside it."""
+    parsed = chat(reasoning_effort="high", chat_template_kwargs={"enable_thinking": False, "z": [1]})
+    assert json.loads(parsed.template_options) == {"enable_thinking": False, "z": [1]}
+    assert parsed.effort == "high"
 
 
 def test_response_formats():

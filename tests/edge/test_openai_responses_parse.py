@@ -269,15 +269,6 @@ def test_an_input_that_is_missing_is_required():
     assert refused([]).message == "input must hold at least one message."
 
 
-@pytest.mark.parametrize(
-    ("effort", "options"),
-    [("high", b'{"enable_thinking":true}'), ("none", b'{"enable_thinking":false}'), (None, b"{}")],
-)
-def test_effort_decides_on_thinking(effort, options):
-    """As it does for chat."""
-    assert read(reasoning={"effort": effort}).request.template_options == options
-
-
 def test_allowed_tools_are_those_that_remain():
     """Hosted ones among them are passed over."""
     other = {**LOOK, "name": "other"}

@@ -6,7 +6,7 @@ from client_shapes import LOOP, OFFERED, PERSON, SCHEMA, STRICT, TALK, Shape, pa
 
 CACHED = {"cache_control": {"type": "ephemeral"}}
 ADAPTIVE = {"thinking": {"type": "adaptive"}, "output_config": {"effort": "high"}}
-THINKS = '{"enable_thinking":true}'
+THINKS = {"thinking": True, "effort": "high"}
 TOOL = {"name": "read", "description": "Reads.", "input_schema": SCHEMA}
 TOOL_USE = {"type": "tool_use", "id": "call_1", "name": "read", "input": {"path": "a.py"}}
 TOOL_RESULT = {"type": "tool_result", "tool_use_id": "call_1", "content": "print(1)"}
@@ -48,7 +48,7 @@ MESSAGES = [
             'assistant (Hm.): I look. > call_1 read {"path": "a.py"}',
             LOOP[2],
         ],
-        {**OFFERED, "sampling": {"max_tokens": 32000}, "template_options": THINKS, "stream": True},
+        {**OFFERED, "sampling": {"max_tokens": 32000}, **THINKS, "stream": True},
     ),
     Shape(
         "Claude Code, of a smaller model",
@@ -62,7 +62,7 @@ MESSAGES = [
             "stream": True,
         },
         ["system: You are an agent.", "user: hi"],
-        {**OFFERED, "sampling": {"max_tokens": 64000}, "template_options": THINKS, "stream": True},
+        {**OFFERED, "sampling": {"max_tokens": 64000}, **THINKS, "stream": True},
     ),
     Shape(
         "Claude Code's title",

@@ -147,6 +147,6 @@ RESPONSES = [
         "responses",
         {"input": "hi", "instructions": "Be brief.", "temperature": 0.5, "reasoning": {"effort": "low"}},
         TALK,
-        {"sampling": {"temperature": 0.5}, "template_options": '{"enable_thinking":true}'},
+        {"sampling": {"temperature": 0.5}, "thinking": True, "effort": "low"},
     ),
 ]

@@ -40,7 +40,8 @@ class Speech:
         A client that says nothing wants none, but of the families that never go without.
         """
         said = json.loads(request.template_options)
-        wanted = said.get("enable_thinking", said.get("thinking", self.family in THOUGHTS))
+        asked = self.family in THOUGHTS if request.thinking is None else request.thinking
+        wanted = said.get("enable_thinking", said.get("thinking", asked))
         if not wanted or self.thought is None:
             return None
         row = FAMILIES.get(self.family)

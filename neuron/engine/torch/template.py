@@ -19,6 +19,7 @@ from transformers import PreTrainedTokenizerBase
 from cortex.neuron.engine.torch.folding import system_first
 from cortex.neuron.engine.torch.lengths import beyond
 from cortex.neuron.engine.torch.patience import PATIENCE, OverdueError
+from cortex.neuron.engine.torch.thinking import options_of
 from cortex.protocol.faults import Code, fault
 from cortex.protocol.request import Chat, Complete, Image, ToolCall, ToolSpec, Turn
 
@@ -146,7 +147,7 @@ def _rendered(request: Chat, tools: tuple[ToolSpec, ...], tokenizer: Any) -> str
     """The prompt's text. What a template may refuse of a conversation that agents hold is shown to it in another way
     before the client hears of it: arguments that were malformed once, and system turns behind the first.
     """
-    options = _options(request.template_options)
+    options = options_of(request, _source(tokenizer), _given(request.template_options))
     specs = [_tool(tool) for tool in tools] or None
     refusal: Exception | None = None
     for turns, arguments in _readings(request):
@@ -184,7 +185,12 @@ def _calls(request: Chat) -> list[ToolCall]:
     return [call for turn in request.turns for call in turn.tool_calls]
 
 
-def _options(given: bytes) -> dict[str, Any]:
+def _source(tokenizer: Any) -> str:
+    template = tokenizer.chat_template
+    return "\n".join(map(str, template.values())) if isinstance(template, dict) else str(template)
+
+
+def _given(given: bytes) -> dict[str, Any]:
     try:
         options = json.loads(given or b"{}")
     except (ValueError, RecursionError) as error:
@@ -204,7 +210,7 @@ def _options(given: bytes) -> dict[str, Any]:
             f"chat_template_kwargs must not set {taken[0]!r}; leave it out.",
             param="chat_template_kwargs",
         )
-    return {"enable_thinking": False, **options}
+    return options
 
 
 def _message(turn: Turn, arguments: Reader) -> dict[str, Any]:

@@ -330,6 +330,10 @@ def test_thinking(started) -> None:
     engine = started()
     assert "<think>" not in rendered(engine, chat())
     assert rendered(engine, chat(template_options=b'{"enable_thinking": true}')).endswith("<think>\n")
+    assert rendered(engine, chat(thinking=True, effort="high")).endswith("<think>\n")
+    assert "<think>" not in rendered(engine, chat(thinking=False, effort="none"))
+    refused = chat(thinking=True, template_options=b'{"enable_thinking": false}')
+    assert "<think>" not in rendered(engine, refused)
 
 
 def test_chat_runs(drive: Driving) -> None:

@@ -59,7 +59,7 @@ class MessageStream:
     def start(self, known: Usage) -> bytes:
         """The message, still without content; sent as soon as the request has a place in line.
 
-        What of the prompt was found in a cache is told at the end, with all other figures: it is not known yet.
+        If a neuron has taken it already, what it found in its cache is known; all figures come again at the end.
         """
         message = message_of(self._answered, [], reasons(None), known)
         return _event("message_start", message=message)

@@ -20,7 +20,8 @@ _CLOSERS = {"{": "}", "[": "]"}
 def whole_part(text: str) -> str:
     """The longest beginning that ends in a whole value, with what closes it; "{}" where there is none."""
     stack: list[str] = []
-    cut, closers = 0, ""
+    """What is open where the text is cut: it changes only with the cut, or closing it would cost its depth each time."""
+    cut = 0
     is_key = False
     """Whether a string would be a member's name."""
     at = 0
@@ -31,8 +32,9 @@ def whole_part(text: str) -> str:
             stack.append(sign)
             is_key = sign == "{"
         elif sign in ("}", "]"):
-            if not stack or _CLOSERS[stack.pop()] != sign:
+            if not stack or _CLOSERS[stack[-1]] != sign:
                 break
+            stack.pop()
             is_key = False
         elif sign == ",":
             is_key = bool(stack) and stack[-1] == "{"
@@ -44,7 +46,7 @@ def whole_part(text: str) -> str:
             continue
         elif token["value"] is not None and _VALUE.fullmatch(token["value"]) is None:
             break
-        cut, closers = at, "".join(_CLOSERS[one] for one in reversed(stack))
+        cut = at
         if not stack:
             break
-    return text[:cut] + closers or "{}"
+    return text[:cut] + "".join(_CLOSERS[one] for one in reversed(stack)) or "{}"

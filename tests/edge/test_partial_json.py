@@ -39,6 +39,8 @@ def test_any_cut_is_read_as_the_sdks_read_it(value, data, indent):
         ('{"a": 12', '{"a": 12}'),
         ('{"a": "x\\', "{}"),
         ('{"a": 1}', '{"a": 1}'),
+        ('{"a": [1}', '{"a": [1]}'),
+        ("]", "{}"),
     ],
 )
 def test_what_is_whole(text, whole):
@@ -50,3 +52,8 @@ def test_what_is_whole(text, whole):
 def test_anything_has_a_part(text):
     """Also what no model was to write: it ends, and nothing is raised."""
     whole_part(text)
+
+
+def test_what_is_deep_costs_its_length_alone():
+    """A model that opens lists without end holds up nobody: closing them at each step took half a minute."""
+    assert whole_part('{"a":' + "[" * 20_000) == '{"a":' + "[" * 20_000 + "]" * 20_000 + "}"

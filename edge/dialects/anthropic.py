@@ -66,7 +66,7 @@ def parse_count(data: bytes) -> Chat:
 
 def _chat(body: Body, seed: int) -> Chat:
     check_name(body.model, "model")
-    turns = turns_of(body.system, body.messages)
+    turns = turns_of(body.system, body.messages, body.model)
     wish = _wish(body, turns)
     tools = _tools(body.tools or [])
     chat = Chat(

@@ -30,6 +30,7 @@ class Block(Struct, frozen=True):
     type: str
     text: str | None = None
     thinking: str | None = None
+    signature: str | None = None
     source: Source | str | None = None
     title: str | None = None
     context: str | None = None

@@ -3,40 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from hashlib import blake2b
 
 from msgspec import DecodeError, Raw
 from msgspec.json import Decoder, Encoder
 
+from cortex.edge.dialects.anthropic_thoughts import signature_of
 from cortex.edge.dialects.dialect import Answered
 from cortex.edge.dialects.partial_json import whole_part
 from cortex.protocol.deltas import Delta, Finish, ReasoningPiece, TextPiece, ToolArguments, ToolEnd, ToolStart
 from cortex.protocol.values import Usage
-
-SIGNED = "cortex1-"
-"""What a signature of ours begins with; a digest of the thoughts follows. It proves nothing and hides nothing."""
 
 EMPTY: Mapping[str, object] = {"type": "text", "text": ""}
 """What an answer without anything has, for clients that look at the first block."""
 
 _encode = Encoder().encode
 _object_decoder = Decoder(dict[str, Raw])
-
-
-class Thoughts:
-    """The digest of one block's thoughts, as they come."""
-
-    def __init__(self) -> None:
-        self._digest = blake2b(digest_size=16)
-
-    def add(self, text: str) -> None:
-        """More of them."""
-        self._digest.update(text.encode("utf-8", "surrogatepass"))
-
-    @property
-    def signature(self) -> str:
-        """Clients send it back with the thoughts, and some want there to be one."""
-        return SIGNED + self._digest.hexdigest()
 
 
 class Ending:
@@ -113,7 +94,7 @@ class _Block:
         self.name = name
         self.closed = False
 
-    def told(self) -> dict[str, object] | None:
+    def told(self, model: str) -> dict[str, object] | None:
         """The block as clients know it; None for a call that is no JSON.
 
         One that was cut short has the arguments that the SDKs read of its stream, for both are to be the same.
@@ -122,9 +103,7 @@ class _Block:
         if self.kind == "text":
             return {"type": "text", "text": text}
         if self.kind == "thinking":
-            thoughts = Thoughts()
-            thoughts.add(text)
-            return {"type": "thinking", "thinking": text, "signature": thoughts.signature}
+            return {"type": "thinking", "thinking": text, "signature": signature_of(text, model)}
         arguments = _input(text if self.closed else whole_part(text))
         if arguments is None:
             return None
@@ -187,7 +166,7 @@ class MessageCollector:
 
     def body(self, usage: Usage) -> bytes:
         """The whole answer."""
-        told = [(block.told(), block.closed) for block in self._blocks]
+        told = [(block.told(self._answered.model), block.closed) for block in self._blocks]
         content = [block for block, _ in told if block is not None]
         self._ending.calls = sum(closed for block, closed in told if block is not None)
         return _encode(message_of(self._answered, content or [EMPTY], self._ending.told(), usage))

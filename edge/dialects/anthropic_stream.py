@@ -15,12 +15,12 @@ from msgspec.json import Encoder
 from cortex.edge.dialects.anthropic_reply import (
     EMPTY,
     Ending,
-    Thoughts,
     message_of,
     reasons,
     tool_id,
     usage_of,
 )
+from cortex.edge.dialects.anthropic_thoughts import Thoughts
 from cortex.edge.dialects.dialect import Answered
 from cortex.edge.errors import ANTHROPIC
 from cortex.protocol.deltas import Delta, Finish, ReasoningPiece, TextPiece, ToolArguments, ToolEnd, ToolStart
@@ -53,7 +53,7 @@ class MessageStream:
         """The call whose block is open, as the model counts them."""
         self._head = b""
         """What stands before the text of each delta of the open block."""
-        self._thoughts = Thoughts()
+        self._thoughts = Thoughts(answered.model)
         self._ending = Ending()
 
     def start(self, known: Usage) -> bytes:
@@ -109,7 +109,7 @@ class MessageStream:
             return b""
         begun = b""
         if self._open != "thinking":
-            self._thoughts = Thoughts()
+            self._thoughts = Thoughts(self._answered.model)
             empty = {"type": "thinking", "thinking": "", "signature": ""}
             begun = self._close() + self._begin(empty, b"thinking_delta", b"thinking")
         if not self._tells:

@@ -15,6 +15,7 @@ from msgspec import structs
 
 from cortex.edge.dialects.anthropic_blocks import as_part, images_of, joined, read, required_text, result
 from cortex.edge.dialects.anthropic_body import Block, Message
+from cortex.edge.dialects.anthropic_thoughts import are_ours
 from cortex.edge.dialects.conversation import just_sent
 from cortex.edge.dialects.decoding import ABSENT, invalid
 from cortex.edge.dialects.fields import MAX_MESSAGES, check_name
@@ -24,13 +25,13 @@ from cortex.protocol.request import Part, Text, ToolCall, Turn
 _texts = msgspec.json.Decoder(str)
 
 
-def turns_of(system: str | list[Block] | None, messages: list[Message]) -> tuple[Turn, ...]:
-    """The whole conversation."""
+def turns_of(system: str | list[Block] | None, messages: list[Message], model: str) -> tuple[Turn, ...]:
+    """The whole conversation. Of thoughts that are signed, those of this model."""
     if not messages:
         raise invalid("messages", "must hold at least one message")
     if len(messages) > MAX_MESSAGES:
         raise invalid("messages", f"holds {len(messages)} messages; send at most {MAX_MESSAGES}")
-    reader = _Reader(images_of(system, messages))
+    reader = _Reader(images_of(system, messages), model)
     if system is not None and (parts := _system_parts(system, "system")):
         reader.add(Turn(role="system", parts=parts))
     fresh = just_sent([_speaker(message) for message in messages])
@@ -54,9 +55,10 @@ class _Reader:
     on it; so a turn is made when the next one is another's. Results stay apart.
     """
 
-    def __init__(self, images: Images) -> None:
+    def __init__(self, images: Images, model: str) -> None:
         self.turns: list[Turn] = []
         self._images = images
+        self._model = model
         self._row: list[Turn] = []
         self._names: dict[str, str] = {}
 
@@ -114,7 +116,7 @@ class _Reader:
             self.add(Turn(role="user", parts=tuple(parts)))
 
     def _assistant(self, content: str | list[Block], at: str) -> Turn:
-        """What the model said. Its thoughts are kept whoever signed them: a template shows them to it, or does not."""
+        """What the model said, with those of its thoughts that nobody else signed."""
         if isinstance(content, str):
             return Turn(role="assistant", parts=as_part(content))
         parts: list[Part] = []
@@ -123,7 +125,8 @@ class _Reader:
         for index, block in enumerate(content):
             here = f"{at}[{index}]"
             if block.type == "thinking":
-                thoughts.append(block.thinking or "")
+                if are_ours(block.thinking or "", block.signature, self._model):
+                    thoughts.append(block.thinking or "")
             elif block.type == "tool_use":
                 calls.append(_call(block, here))
                 self._names[calls[-1].id] = calls[-1].name

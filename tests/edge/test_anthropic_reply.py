@@ -9,8 +9,9 @@ from anthropic import Anthropic, APIStatusError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cortex.edge.dialects.anthropic_reply import SIGNED, MessageCollector
+from cortex.edge.dialects.anthropic_reply import MessageCollector
 from cortex.edge.dialects.anthropic_stream import PING, MessageStream
+from cortex.edge.dialects.anthropic_thoughts import SIGNED
 from cortex.edge.dialects.dialect import Answered
 from cortex.protocol.deltas import (
     Delta,

@@ -1,11 +1,19 @@
 """Anthropic conversations → normalized turns."""
 
+import json
+
 import pytest
 from anthropic_bodies import CALL, PDF, PIXEL, USER, body, chat, refused, result, said, text, turns, user
 
 from cortex.edge.dialects.anthropic import parse, parse_count
+from cortex.edge.dialects.anthropic_reply import MessageCollector
+from cortex.edge.dialects.anthropic_stream import MessageStream
+from cortex.edge.dialects.anthropic_thoughts import signature_of
+from cortex.edge.dialects.dialect import Answered
+from cortex.protocol.deltas import Delta, ReasoningPiece
 from cortex.protocol.faults import Code
 from cortex.protocol.request import Text, ToolCall
+from cortex.protocol.values import Usage
 
 
 def test_system_is_a_string_or_blocks():
@@ -62,20 +70,49 @@ def test_a_call_keeps_the_bytes_of_its_input():
     assert turns(USER, without, USER)[1].tool_calls[0].arguments == b"{}"
 
 
-def test_thoughts_are_kept_whoever_signed_them():
-    """With no signature, ours or a foreign one; what is encrypted for another server is dropped."""
+def test_thoughts_of_others_are_dropped():
+    """What is ours or has no signature is kept; what is encrypted for another server is dropped as well."""
     thought = {"type": "thinking", "thinking": "hm"}
     found = turns(
         USER,
         said(
-            {**thought, "signature": "EqQBCgIYAhIM"},
+            {**thought, "thinking": "foreign", "signature": "EqQBCgIYAhIM"},
             {"type": "redacted_thinking", "data": "xx"},
-            {**thought, "thinking": "so", "signature": "cortex1-00"},
+            {**thought, "thinking": "so", "signature": signature_of("so", "demo")},
+            thought,
+            {**thought, "signature": ""},
+            {**thought, "signature": None},
             text("a"),
         ),
         USER,
     )
-    assert (found[1].reasoning, found[1].text) == ("hm\nso", "a")
+    assert (found[1].reasoning, found[1].text) == ("so\nhm\nhm\nhm", "a")
+
+
+@pytest.mark.parametrize(
+    ("thinking", "model"), [("so ", "demo"), ("", "demo"), ("so", "other"), ("oso", "dem")]
+)
+def test_thoughts_that_were_changed_are_nobodys(thinking, model):
+    """Nor are those of another model this one's, however text and name are put together."""
+    block = {"type": "thinking", "thinking": thinking, "signature": signature_of("so", "demo")}
+    found = turns(USER, said(block, text("a")), USER, model=model)
+    assert found[1].reasoning == ""
+
+
+def test_an_answer_goes_back_as_the_same_thoughts():
+    """Streamed or whole, in pieces or at once; with its text left out there is nothing left to show."""
+    pieces = [ReasoningPiece("Hm. "), ReasoningPiece("Grüße 🙂")]
+    for shown in (True, False):
+        collector = MessageCollector(Answered("1", "demo", 1), thoughts=shown)
+        stream = MessageStream(Answered("1", "demo", 1), thoughts=shown)
+        streamed = b""
+        for piece in pieces:
+            collector.push(Delta("r", 1, 0, 0, [1], [piece]))
+            streamed += stream.push(Delta("r", 1, 0, 0, [1], [piece]))
+        (block,) = json.loads(collector.body(Usage()))["content"]
+        assert block["signature"].encode() in streamed + stream.end(Usage())
+        found = turns(USER, said(block, text("a")), USER)
+        assert found[1].reasoning == ("Hm. Grüße 🙂" if shown else "")
 
 
 def test_messages_of_one_role_in_a_row_are_one_turn():

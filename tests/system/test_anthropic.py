@@ -264,7 +264,7 @@ def agents_request() -> dict[str, Any]:
 
 
 def test_a_request_as_claude_code_makes_it(client: Anthropic) -> None:
-    """28 tools and more, system messages inside, a billing line, foreign thoughts, a limit of 32,000: it is served."""
+    """28 tools and more, system messages inside, a billing line, thoughts of another server, a limit of 32,000: it is served."""
     asked = agents_request()
     assert len(json.dumps(asked)) > 80_000
     betas = ["claude-code-20250219", "interleaved-thinking-2025-05-14", "context-management-2025-06-27"]

@@ -7,7 +7,8 @@ only what could still become a live marker, and a call until its name is known a
     text ──<think>──▶ reasoning ──</think>──▶ text ──<tool_call>──▶ call ──}──▶ closing ──</tool_call>──▶ text
 
 Whitespace belongs to the markers: what leads up to the first marker of a reply, all of it after `<think>` and round
-a call's body, after its closer, and the newlines after `</think>`. It is dropped with them.
+a call's body, after its closer, and the newlines after `</think>`. It is dropped with them, unless the answer goes on
+behind a call and would run into what was said before it.
 
 A body that is not a call becomes text again as it came, marker included, up to the character that refuted it; from
 there on text is read as ever, so a real call after a false start is still found. If a part of the call has left
@@ -32,6 +33,8 @@ from cortex.protocol.toolcalls.offer import Offer
 from cortex.protocol.toolcalls.steps import Note
 
 NEWLINES = "\r\n"
+LONGEST_GAP = 32
+"""Whitespace behind a call that is kept, should the answer go on there."""
 
 
 class State(IntEnum):
@@ -62,6 +65,12 @@ class MarkedParser:
         self._trim = WHITESPACE if reasoning_open else ""
         self._lead: list[str] | None = None if reasoning_open else []
         """The reply's leading whitespace, while there has been nothing else."""
+        self._gap = ""
+        """The whitespace dropped behind the last call."""
+        self._behind = False
+        """Whether nothing has been said since that call."""
+        self._abrupt = False
+        """Whether the answer so far ends without whitespace."""
         self._fresh = True
         """Whether a call without a marker may begin: nothing but reasoning and calls has been said."""
         self._fenced = False
@@ -123,6 +132,8 @@ class MarkedParser:
 
     def _in_text(self, text: str, position: int, out: list[Piece]) -> int:
         start = past(text, position, self._trim if self._lead is None else WHITESPACE)
+        if self._behind and start > position:
+            self._gap = (self._gap + text[position:start])[:LONGEST_GAP]
         if self._lead is not None:
             self._lead.append(text[position:start])
         if self._fresh and self._tools and (form := self._bare(text, start)) is not None:
@@ -230,7 +241,12 @@ class MarkedParser:
     def _say(self, text: str, out: list[Piece]) -> None:
         if text:
             self._fresh = self._fresh and not text.strip(WHITESPACE)
-            out.append(ReasoningPiece(text) if self._state is State.REASONING else TextPiece(text))
+            if self._state is State.REASONING:
+                out.append(ReasoningPiece(text))
+                return
+            text = self._gap + text if self._behind and self._abrupt else text
+            self._gap, self._behind, self._abrupt = "", False, text[-1] not in WHITESPACE
+            out.append(TextPiece(text))
 
     def _led(self, text: str) -> str:
         """The text behind the whitespace that led up to it."""
@@ -243,6 +259,8 @@ class MarkedParser:
     def _enter(self, state: State, *, trim: str = "") -> None:
         self._state = state
         self._trim = trim
+        if state is State.REASONING:
+            self._gap = ""  # what is said leaves in order
 
     # ── calls ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -266,6 +284,8 @@ class MarkedParser:
 
     def _closing(self, text: str, position: int) -> int:
         outcome, end = self._calls.closing(text, position)
+        skipped = text[position:end]
+        self._gap = "" if skipped.strip(WHITESPACE) else (self._gap + skipped)[:LONGEST_GAP]
         match outcome:
             case Outcome.UNDECIDED:
                 self._held = text[end:]
@@ -282,7 +302,8 @@ class MarkedParser:
         """What the end of a call means for what follows."""
         match outcome:
             case Outcome.DONE:
-                self._fresh = True
+                self._fresh = self._behind = True
+                self._gap = ""
                 self._enter(State.CLOSING)
             case Outcome.REFUSED:
                 self._enter(self._home)

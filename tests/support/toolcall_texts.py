@@ -100,6 +100,12 @@ def calls(draw: st.DrawFn) -> tuple[str, str, str]:
     return f"<tool_call>{body}</tool_call>{pad[0]}", name, arguments
 
 
+def is_behind_a_call(pieces: list[Piece]) -> bool:
+    """Whether a call was made, and no text has been said since."""
+    last = next((piece for piece in reversed(pieces) if isinstance(piece, TextPiece | ToolEnd)), None)
+    return isinstance(last, ToolEnd)
+
+
 @st.composite
 def replies(draw: st.DrawFn) -> Written:
     """A whole reply: reasoning, text and calls in any order, none of them next to its own kind."""
@@ -107,6 +113,7 @@ def replies(draw: st.DrawFn) -> Written:
     plain = plain.map(lambda text: f"a{text}z")
     reply = Written("")
     index = 0
+    gap = ""  # behind a call; the text that follows has it if text came before
     kinds = draw(st.lists(st.sampled_from(["text", "think", "call"]), max_size=6))
     for kind, _ in itertools.groupby(kinds):
         if kind == "call":
@@ -115,12 +122,17 @@ def replies(draw: st.DrawFn) -> Written:
                 reply.text += block
                 reply.pieces += call_pieces(index, name, arguments)
                 index += 1
+                gap = block[len(block.rstrip(" \t\r\n")) :]
         elif kind == "text":
             text = draw(plain)
             reply.text += text
-            reply.pieces.append(TextPiece(text))
+            spoken = any(isinstance(piece, TextPiece) for piece in reply.pieces)
+            reply.pieces.append(TextPiece(gap + text if spoken else text))
+            gap = ""
         else:
             text = draw(plain)
-            reply.text += f"<think>{draw(PADDING)}{text}</think>{draw(st.text(chr(10), max_size=2))}"
+            newlines = draw(st.text(chr(10), max_size=2))
+            reply.text += f"<think>{draw(PADDING)}{text}</think>{newlines}"
+            gap = newlines if is_behind_a_call(reply.pieces) else ""
             reply.pieces.append(ReasoningPiece(text))
     return reply

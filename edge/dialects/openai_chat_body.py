@@ -10,7 +10,7 @@ from msgspec import Raw, Struct
 
 from cortex.edge.dialects.custom_input import Grammar
 from cortex.edge.dialects.decoding import Whole, decode
-from cortex.edge.dialects.openai_sampling import SamplingFields
+from cortex.edge.dialects.openai_sampling import SamplingFields, StreamOptions
 
 
 class ImageUrl(Struct, frozen=True):
@@ -115,10 +115,6 @@ class JsonSchema(Struct, frozen=True):
 class ResponseFormat(Struct, frozen=True):
     type: str
     json_schema: JsonSchema | None = None
-
-
-class StreamOptions(Struct, frozen=True):
-    include_usage: bool | None = None
 
 
 class Body(SamplingFields, frozen=True, kw_only=True):

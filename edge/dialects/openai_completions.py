@@ -8,11 +8,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import msgspec
-from msgspec import Struct
 
 from cortex.edge.dialects.decoding import Whole, decode, invalid, unsupported
 from cortex.edge.dialects.fields import MAX_LIKELIEST, SEED_MASK, check_name, same_kind, token_ids, whole
-from cortex.edge.dialects.openai_sampling import SamplingFields, sampling_of
+from cortex.edge.dialects.openai_sampling import SamplingFields, StreamOptions, sampling_of
 from cortex.protocol.faults import Code, fault
 from cortex.protocol.request import Complete, Sampling
 
@@ -25,10 +24,6 @@ MAX_RATINGS = 2**23
 BYTES_PER_TOKEN = 4
 
 Prompt = str | tuple[int, ...]
-
-
-class StreamOptions(Struct, frozen=True):
-    include_usage: bool | None = None
 
 
 class Body(SamplingFields, frozen=True, kw_only=True):
@@ -116,9 +111,7 @@ def _prompts(given: str | list[str | int | list[int]] | None) -> list[Prompt]:
     if same_kind(given, "prompt", MAX_PROMPTS, "prompts") is int:
         return [token_ids(given, "prompt")]
     return [
-        one
-        if isinstance(one, str)
-        else token_ids(one if isinstance(one, list) else [one], f"prompt[{index}]")
+        token_ids(one, f"prompt[{index}]") if isinstance(one, list) else str(one)
         for index, one in enumerate(given)
     ]
 

@@ -1,4 +1,4 @@
-"""The fields by which OpenAI's bodies say how tokens are chosen, the same for chats and completions. Pure."""
+"""The fields of OpenAI's bodies that chats and completions share: how tokens are chosen, and what a stream tells. Pure."""
 
 from __future__ import annotations
 
@@ -7,6 +7,12 @@ from msgspec import Struct
 from cortex.edge.dialects.decoding import Whole
 from cortex.edge.dialects.fields import MAX_OUTPUT, SEED_MASK, biases, stops, whole, within
 from cortex.protocol.request import Sampling
+
+
+class StreamOptions(Struct, frozen=True):
+    """What a stream tells beside the answer."""
+
+    include_usage: bool | None = None
 
 
 class SamplingFields(Struct, frozen=True, kw_only=True):

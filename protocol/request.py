@@ -91,11 +91,15 @@ class Turn(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ToolSpec(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A tool on offer; `schema` is the JSON schema of its arguments, as JSON text."""
+    """A tool on offer; `schema` is the JSON schema of its arguments, as JSON text.
+
+    `strict`: where a call is demanded, a schema of which not all can be kept is an error.
+    """
 
     name: Name
     description: str = ""
     schema: JsonText = b"{}"
+    strict: bool = False
 
 
 class ToolChoice(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -99,7 +99,10 @@ def _tools(tools: list[Tool]) -> tuple[ToolSpec, ...]:
         at = f"tools[{index}]"
         if tool.name is None:
             raise invalid(f"{at}.name", "is required")
-        offering.add(tool.name, tool.description, tool.input_schema, f"{at}.name", f"{at}.input_schema")
+        schema_at = f"{at}.input_schema"
+        offering.add(
+            tool.name, tool.description, tool.input_schema, f"{at}.name", schema_at, strict=tool.strict
+        )
     return offering.tools
 
 

@@ -55,6 +55,7 @@ class Tool(Struct, frozen=True):
     name: str | None = None
     description: str | None = None
     input_schema: Raw = Raw()
+    strict: bool | None = None
 
 
 class ToolChoice(Struct, frozen=True):

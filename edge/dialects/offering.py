@@ -22,7 +22,16 @@ class Offering:
         self._specs: dict[str, ToolSpec] = {}
         self._bytes = 0
 
-    def add(self, name: str, description: str | None, schema: Raw, at: str, schema_at: str) -> None:
+    def add(
+        self,
+        name: str,
+        description: str | None,
+        schema: Raw,
+        at: str,
+        schema_at: str,
+        *,
+        strict: bool | None = None,
+    ) -> None:
         """One tool; `at` is the place of its name."""
         check_tool_name(name, at)
         if name in self._specs:
@@ -31,7 +40,10 @@ class Offering:
         if self._bytes > REQUEST_LIMIT:
             raise too_large(self._at)
         self._specs[name] = ToolSpec(
-            name=name, description=description or "", schema=json_object(schema, schema_at)
+            name=name,
+            description=description or "",
+            schema=json_object(schema, schema_at),
+            strict=bool(strict),
         )
 
     @property

@@ -56,6 +56,7 @@ class Function(Struct, frozen=True):
     name: str
     description: str | None = None
     parameters: Raw = Raw()
+    strict: bool | None = None
 
 
 class CustomFormat(Struct, frozen=True):

@@ -49,7 +49,12 @@ def offer_of(body: Body) -> Offer:
         at = f"functions[{index}]"
         places.append((function.name, f"{at}.parameters"))
         offering.add(
-            function.name, function.description, function.parameters, f"{at}.name", f"{at}.parameters"
+            function.name,
+            function.description,
+            function.parameters,
+            f"{at}.name",
+            f"{at}.parameters",
+            strict=function.strict,
         )
     return Offer(offering.tools, tuple(places), Told(old=True))
 
@@ -70,7 +75,12 @@ def _tools(tools: list[Tool]) -> Offer:
         function, here = tool.function, f"{at}.function"
         places.append((function.name, f"{here}.parameters"))
         offering.add(
-            function.name, function.description, function.parameters, f"{here}.name", f"{here}.parameters"
+            function.name,
+            function.description,
+            function.parameters,
+            f"{here}.name",
+            f"{here}.parameters",
+            strict=function.strict,
         )
     return Offer(offering.tools, tuple(places), Told(custom=frozenset(custom)))
 

@@ -100,6 +100,7 @@ class Function(Struct, frozen=True):
     name: str
     description: str | None = None
     parameters: Raw = Raw()
+    strict: bool | None = None
 
 
 class Custom(Struct, frozen=True):

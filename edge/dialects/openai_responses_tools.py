@@ -84,11 +84,14 @@ class _Reader:
             self._add(at, Told(custom.name, namespace or "", custom=True), text, Raw(INPUT_SCHEMA))
         elif kind in (None, "function"):
             tool = decode_at(raw, _functions, at)
-            self._add(at, Told(tool.name, namespace or ""), tool.description, tool.parameters)
+            told = Told(tool.name, namespace or "")
+            self._add(at, told, tool.description, tool.parameters, strict=tool.strict)
 
-    def _add(self, at: str, told: Told, description: str | None, schema: Raw) -> None:
+    def _add(
+        self, at: str, told: Told, description: str | None, schema: Raw, *, strict: bool | None = None
+    ) -> None:
         name = full_name(told.namespace, told.name)
-        self.offering.add(name, description, schema, f"{at}.name", f"{at}.parameters")
+        self.offering.add(name, description, schema, f"{at}.name", f"{at}.parameters", strict=strict)
         if told.namespace or told.custom:
             self.told[name] = told
         if not told.custom:

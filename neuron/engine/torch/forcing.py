@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from cortex.protocol.request import ToolSpec
 from cortex.protocol.toolcalls.families import FAMILIES
@@ -21,7 +21,7 @@ from cortex.protocol.toolcalls.schemas import property_of, types_of
 NAME, ARGUMENTS, BODY, PARAMETERS = "{name}", "{arguments}", "{body}", "{parameters}"
 KEY, VALUE = "{key}", "{value}"
 
-JSON_OPTIONS = {"whitespace_pattern": " ?", "lenient": True}
+JSON_OPTIONS: dict[str, Any] = {"whitespace_pattern": " ?"}
 
 
 @dataclass(frozen=True)
@@ -171,11 +171,12 @@ def grammar_of(
 ) -> str:
     """Lark for a call of one of these tools (for several if they may be `parallel`), or for an answer of this schema.
 
-    With both the model has the choice. `thought`: it may think before.
+    With both the model has the choice, and of a tool's schema as much is kept as can be, be it strict or not.
+    `thought`: it may think before.
     """
     rules: list[str] = []
     if tools:
-        rules += _calls(writing, tools, mark, parallel=parallel)
+        rules += _calls(_Way(writing, mark, demanded=answer is None), tools, parallel=parallel)
     if answer is not None:
         parts = (mark(writing.answer), f"%json {json.dumps(answer)}")
         rules.append(f"answer: {' '.join(part for part in parts if part)}")
@@ -189,11 +190,26 @@ def grammar_of(
     return "\n".join([f"start: {start}", *rules]) + "\n"
 
 
-def _calls(writing: Writing, tools: Tools, mark: Mark, *, parallel: bool) -> list[str]:
+class _Way(NamedTuple):
+    """How calls are written, and whether nothing of a strict tool's schema may be passed over."""
+
+    writing: Writing
+    mark: Mark
+    demanded: bool
+    strict: bool = False
+
+    def json(self, schema: dict[str, Any]) -> str:
+        """What is JSON of this schema."""
+        options = {**JSON_OPTIONS, "lenient": not self.strict}
+        return "%json " + json.dumps({**schema, "x-guidance": options})
+
+
+def _calls(way: _Way, tools: Tools, *, parallel: bool) -> list[str]:
     rules = [
-        _rules(writing, f"call_{number}", tool.name, schema, mark)
+        _rules(way._replace(strict=tool.strict and way.demanded), f"call_{number}", tool.name, schema)
         for number, (tool, schema) in enumerate(tools)
     ]
+    writing, mark = way.writing, way.mark
     one = " | ".join(f"call_{number}" for number in range(len(tools)))
     more = (
         f" ({mark(writing.between)} call)*" if parallel and writing.between else " call*" if parallel else ""
@@ -202,8 +218,9 @@ def _calls(writing: Writing, tools: Tools, mark: Mark, *, parallel: bool) -> lis
     return [f"calls: {all_}", f"call: {one}", *rules]
 
 
-def _rules(writing: Writing, rule: str, name: str, schema: dict[str, Any], mark: Mark) -> str:
+def _rules(way: _Way, rule: str, name: str, schema: dict[str, Any]) -> str:
     """The rules of one tool's call."""
+    writing = way.writing
     parts: list[str] = []
     rules: list[str] = []
     for part in writing.call:
@@ -211,7 +228,7 @@ def _rules(writing: Writing, rule: str, name: str, schema: dict[str, Any], mark:
             case "{name}":
                 parts.append(json.dumps(name))
             case "{arguments}":
-                parts.append(f"%json {_json(schema)}")
+                parts.append(way.json(schema))
             case "{body}":
                 of_name, of_arguments = writing.keys
                 body = {
@@ -220,16 +237,16 @@ def _rules(writing: Writing, rule: str, name: str, schema: dict[str, Any], mark:
                     "required": [of_name, of_arguments],
                     "additionalProperties": False,
                 }
-                parts.append(f"%json {_json(body)}")
+                parts.append(way.json(body))
             case "{parameters}":
                 parts.append(f"{rule}_all")
-                rules = _parameters(writing, rule, schema, mark)
+                rules = _parameters(way, rule, schema)
             case _:
-                parts.append(mark(part))
+                parts.append(way.mark(part))
     return "\n".join([f"{rule}: {' '.join(part for part in parts if part)}", *rules])
 
 
-def _parameters(writing: Writing, rule: str, schema: dict[str, Any], mark: Mark) -> list[str]:
+def _parameters(way: _Way, rule: str, schema: dict[str, Any]) -> list[str]:
     """The rules of a call's parameters: those that are required, then those that are not, each in the schema's order."""
     required = [key for key in _keys(schema) if key in schema.get("required", ())]
     optional = [key for key in _keys(schema) if key not in required]
@@ -237,10 +254,10 @@ def _parameters(writing: Writing, rule: str, schema: dict[str, Any], mark: Mark)
     sequence: list[str] = []
     for number, key in enumerate([*required, *optional]):
         found = f"{rule}_{number}"
-        rules += _parameter(writing, found, key, schema, mark)
-        comma = '", " ' if writing.literals and sequence else ""
+        rules += _parameter(way, found, key, schema)
+        comma = '", " ' if way.writing.literals and sequence else ""
         sequence.append(f"{comma}{found}" if key in required else f"({comma}{found})?")
-    if writing.literals and not required:
+    if way.writing.literals and not required:
         # Without anything before it, none of them begins with a comma: one at most is simplest.
         sequence = (
             ["(" + " | ".join(f"{rule}_{number}" for number in range(len(optional))) + ")?"]
@@ -250,7 +267,8 @@ def _parameters(writing: Writing, rule: str, schema: dict[str, Any], mark: Mark)
     return [f"{rule}_all: {' '.join(sequence)}" if sequence else f'{rule}_all: ""', *rules]
 
 
-def _parameter(writing: Writing, rule: str, key: str, schema: dict[str, Any], mark: Mark) -> list[str]:
+def _parameter(way: _Way, rule: str, key: str, schema: dict[str, Any]) -> list[str]:
+    writing, mark = way.writing, way.mark
     before, after = "", writing.parameter[-1]
     parts = []
     for part in writing.parameter[:-1]:
@@ -270,7 +288,7 @@ def _parameter(writing: Writing, rule: str, key: str, schema: dict[str, Any], ma
             return [f"{rule}: {' '.join(parts)} ({choice}) {mark(after)}"]
         return [f"{rule}: {' '.join(parts)} {rule}_v", f"{rule}_v[suffix={json.dumps(after)}]: /(?s:.*)/"]
     whole = {**one, "$defs": schema["$defs"]} if isinstance(one, dict) and "$defs" in schema else one
-    parts.append(f"%json {_json(whole if isinstance(whole, dict) else {})}")
+    parts.append(way.json(whole if isinstance(whole, dict) else {}))
     if after:
         parts.append(mark(after))
     return [f"{rule}: {' '.join(parts)}"]
@@ -279,7 +297,3 @@ def _parameter(writing: Writing, rule: str, key: str, schema: dict[str, Any], ma
 def _keys(schema: dict[str, Any]) -> list[str]:
     properties = schema.get("properties")
     return list(properties) if isinstance(properties, dict) else []
-
-
-def _json(schema: dict[str, Any]) -> str:
-    return json.dumps({**schema, "x-guidance": JSON_OPTIONS})

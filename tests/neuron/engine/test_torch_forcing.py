@@ -163,3 +163,21 @@ def test_a_model_has_the_choice_of_a_call_and_an_answer(family: str) -> None:
 
 def closer(family: str) -> str:
     return "<|end|>" if family == "harmony" else FAMILIES[family].thinking[0][1]
+
+
+@pytest.mark.parametrize("family", ["hermes", "harmony", "qwen-xml", "pythonic"])
+def test_a_strict_tool_is_kept_to_all_of_its_schema_or_refused(family: str) -> None:
+    """What a grammar cannot say is passed over for others, and for a strict one too where no call is demanded."""
+    schema = {
+        "type": "object",
+        "properties": {"n": {"type": "array", "uniqueItems": True}},
+        "required": ["n"],
+    }
+    data = json.dumps(schema).encode()
+    tools = {strict: ToolSpec(name="f", schema=data, strict=strict) for strict in (False, True)}
+    matcher(grammar(family, (tools[False],)))
+    text = grammar(family, (tools[True],))
+    found = LLMatcher(BYTES, LLMatcher.grammar_from_lark(text), log_level=0)
+    assert "uniqueItems" in found.get_error()
+    free = grammar_of(WRITINGS[family], mark, tools=[(tools[True], schema)], answer=ANSWER)
+    matcher(free)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 import json
-import sys
 
 from hypothesis import given
 from hypothesis import strategies as st
+from lines_run import lines_run
 from toolcall_texts import CUTS, MARKERS, Written, calls, cut, hermes, read, replies, said
 
 from cortex.protocol.deltas import Piece, ReasoningPiece, TextPiece, ToolArguments, ToolEnd, ToolStart
@@ -194,32 +193,17 @@ def made_of(form: str, size: int) -> str:
     return (LONG_FORMS[form] * (size // len(LONG_FORMS[form]) + 1))[:size]
 
 
-def lines_run(chunks: list[str]) -> int:
-    """How many lines of Python reading these chunks executes: work, counted without a clock."""
-    count = 0
-
-    def trace(_frame, event, _argument):
-        nonlocal count
-        count += event == "line"
-        return trace
-
-    before = sys.gettrace()
-    gc.disable()
-    sys.settrace(trace)
-    try:
-        read(chunks)
-    finally:
-        sys.settrace(before)
-        gc.enable()
-    return count
+def work(chunks: list[str]) -> int:
+    """What reading these chunks takes, counted without a clock."""
+    return lines_run(lambda: read(chunks))
 
 
 def test_work_grows_with_the_text_alone() -> None:
     """Twice the text is twice the lines executed, one character at a time and in one piece."""
     for form in LONG_FORMS:
         small, large = made_of(form, 800), made_of(form, 1_600)
-        assert lines_run(list(large)) < 2.1 * lines_run(list(small)) + 100, form
-        assert lines_run([large]) < 2.1 * lines_run([small]) + 100, form
+        assert work(list(large)) < 2.1 * work(list(small)) + 100, form
+        assert work([large]) < 2.1 * work([small]) + 100, form
 
 
 def strings_of(thing: object, seen: set[int]) -> int:

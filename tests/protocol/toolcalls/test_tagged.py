@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import gc
 import json
-import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lines_run import lines_run
 from toolcall_texts import CUTS, call_id, cut, said
 from toolcall_vectors import calls_of, content_of
 from toolcall_writers import ARGUMENTS, TAGS, TOOL, WRITERS
@@ -197,24 +196,9 @@ LONG = {
 }
 
 
-def lines_run(family: str, chunks: list[str]) -> int:
-    """How many lines of Python reading these chunks executes: work, counted without a clock."""
-    count = 0
-
-    def trace(_frame, event, _argument):
-        nonlocal count
-        count += event == "line"
-        return trace
-
-    before = sys.gettrace()
-    gc.disable()
-    sys.settrace(trace)
-    try:
-        read(parser(family), chunks)
-    finally:
-        sys.settrace(before)
-        gc.enable()
-    return count
+def work(family: str, chunks: list[str]) -> int:
+    """What reading these chunks takes, counted without a clock."""
+    return lines_run(lambda: read(parser(family), chunks))
 
 
 @pytest.mark.parametrize("form", LONG)
@@ -222,8 +206,8 @@ def test_work_grows_with_the_text_alone(form: str) -> None:
     """Twice the text is twice the lines executed, one character at a time and in one piece."""
     family, head, scrap = LONG[form]
     small, large = (head + (scrap * size)[:size] for size in (800, 1_600))
-    assert lines_run(family, list(large)) < 2.1 * lines_run(family, list(small)) + 100
-    assert lines_run(family, [large]) < 2.1 * lines_run(family, [small]) + 100
+    assert work(family, list(large)) < 2.1 * work(family, list(small)) + 100
+    assert work(family, [large]) < 2.1 * work(family, [small]) + 100
 
 
 def longest_string(thing: object, seen: set[int]) -> int:

@@ -26,7 +26,9 @@ class Spoken:
 
     def __init__(self, script: SimScript, request: Chat | Complete, key: str, choice: int) -> None:
         asked = request.prompt if isinstance(request, Complete) else _last_of(request)
-        text = script.replies.get(asked if isinstance(asked, str) else "", script.otherwise)
+        said = asked if isinstance(asked, str) else ""
+        # Agents hand on what commands print as it is, with the new line at its end.
+        text = script.replies.get(said, script.replies.get(said.strip(), script.otherwise))
         self._chunks = [text[start : start + TOKEN] for start in range(0, len(text), TOKEN)]
         offered = () if isinstance(request, Complete) or request.tool_choice.mode == "none" else request.tools
 

@@ -314,3 +314,13 @@ def test_a_script_of_two_calls_ends_with_the_first_where_one_may_be(mode) -> Non
     assert len(tokens) < len(told(parallel=True))
     again = told(tokens[:-1])
     assert [(delta.seq, delta.pieces[-1]) for delta in again] == [(len(tokens) - 1, Finish("tool_calls"))]
+
+
+@pytest.mark.parametrize(("asked", "said"), [("hi", "Hello."), (" hi\n", "Hello."), ("hi there", "What?")])
+def test_a_script_knows_a_turn_by_its_words(asked: str, said: str) -> None:
+    """White space around it does not count: agents hand on what commands print, new line and all."""
+    engine = build(scripts={"m": SimScript(replies={"hi": "Hello."}, otherwise="What?")})
+    engine.admit(job(prompt=asked), 0.0)
+    deltas = [output for _, output in run(engine) if isinstance(output, Delta)]
+    pieces = [piece for delta in deltas for piece in delta.pieces if isinstance(piece, TextPiece)]
+    assert "".join(piece.text for piece in pieces) == said

@@ -8,6 +8,7 @@ that returns. At most one is thrown for each piece of work, and none can arrive 
 from __future__ import annotations
 
 import ctypes
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -16,6 +17,9 @@ from typing import TypeVar
 
 LOOK_EVERY = 0.25
 """Seconds between two looks at what is under way."""
+
+ARRIVES_S = 0.05
+"""Seconds within which what was thrown has arrived."""
 
 Result = TypeVar("Result")
 
@@ -62,12 +66,19 @@ class Patience:
             raise OverdueError from None
 
     def _leave(self, entry: _Entry) -> None:
-        """From here on nothing is thrown any more; what was thrown and has not arrived is taken back."""
+        """From here on nothing is thrown any more; what was thrown and has not arrived is waited for.
+
+        It could be taken back, but the interpreter would look for it for ever, in every thread and loop.
+        """
         with entry.lock:
             entry.is_over = True
-        if entry.struck:
-            _throw(entry.thread, None)
         self._entries.pop(entry.thread, None)
+        if entry.struck and not isinstance(sys.exception(), _Strike):
+            until = time.monotonic() + ARRIVES_S
+            while (
+                time.monotonic() < until
+            ):  # it arrives between two instructions, unless somebody has caught it
+                pass
 
     def _watch(self) -> None:
         while True:
@@ -84,11 +95,9 @@ class Patience:
                 _throw(entry.thread, _Strike)
 
 
-def _throw(thread: int, what: type[BaseException] | None) -> None:
-    """Into the thread of this number; `None` takes back what has not arrived."""
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(
-        ctypes.c_ulong(thread), None if what is None else ctypes.py_object(what)
-    )
+def _throw(thread: int, what: type[BaseException]) -> None:
+    """Into the thread of this number."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(what))
 
 
 PATIENCE = Patience()

@@ -63,7 +63,7 @@ def test_a_file_that_others_get_at_is_refused(tmp_path: Path, mode: int) -> None
         ("[[keys]]\nsecret = 'x'\n", "unknown key"),
         (f"[[keys]]\nid = 'abcd'\nname = 'a'\ndigest = '{'0' * 64}'\nexpires = '2027'\n", "is not a time"),
         ("keys = 1", "keys"),
-        ("[[keys", "keys.toml: "),
+        ("[[keys", "keys.toml:1: "),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, text: str, reason: str) -> None:

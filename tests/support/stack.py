@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import httpx
 import toml
 
 from cortex.broker.ctl.client import NoAnswerError, ask
@@ -71,6 +72,17 @@ class Processes:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+    def wait_until_known(self) -> None:
+        """Until every worker knows the fleet, and what is not in it: a broker that has just begun is believed later.
+
+        Each connection may meet another worker.
+        """
+
+        def is_known() -> bool:
+            return all(httpx.get(f"{self.url}/v1/models/nowhere").status_code == 404 for _ in range(16))
+
+        self.wait_for(is_known, 15, "some worker never knew the fleet")
 
     def wait_for(self, condition: Callable[[], object], seconds: float, what: str) -> None:
         """Poll a condition until it holds; on failure show the logs."""

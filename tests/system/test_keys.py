@@ -23,6 +23,7 @@ WITHIN_S = 1.0
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     data: Path = tmp_path_factory.mktemp("keys") / "c"
     with Stack(data, sim={"tokens_per_s": 2000}, models=("one", "two"), gateway={"workers": 2}) as running:
+        running.wait_until_known()
         yield running
 
 

@@ -41,6 +41,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     data: Path = tmp_path_factory.mktemp("openapi") / "c"
     sim = {"tokens_per_s": 100_000, "prefill_per_s": 1e9, "max_tokens": 64}
     with Stack(data, sim=sim, models=(MODEL,)) as running:
+        running.wait_until_known()
         yield running
 
 

@@ -73,7 +73,11 @@ def test_a_load_is_told_from_beginning_to_end(directory: Directory) -> None:
     assert len(percents) == len(progress) > 2
     assert percents == sorted(percents)
     assert isinstance(done, LoadDone)
-    assert (done.slots, done.context, done.capabilities) == (files.SLOTS, 100, ("chat", "text", "tools"))
+    assert (done.slots, done.context, done.capabilities) == (
+        files.SLOTS,
+        100,
+        ("chat", "reasoning", "text", "tools"),
+    )
     assert 0 <= progress[-1].bytes <= done.bytes
     assert done.bytes > 100_000
     assert made.due(0.0) is None

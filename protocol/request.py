@@ -15,6 +15,8 @@ from cortex.protocol.values import Name
 
 Role = Literal["system", "user", "assistant", "tool"]
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+NO_THINKING: tuple[Effort, ...] = ("none", "minimal")
+"""Efforts that mean: answer without thinking."""
 """How hard a model shall think, from not at all to all that it can."""
 TokenIds = tuple[Annotated[int, Meta(ge=0)], ...]
 JsonText = bytes

@@ -52,8 +52,8 @@ def address_of(options: argparse.Namespace, environ: Mapping[str, str] = os.envi
     if listen is None:
         with contextlib.suppress(SettingsError):
             cortex_toml = options.config or _data_of(options, environ).absolute() / CORTEX_TOML
-            gateway = Document(read_text(cortex_toml), str(cortex_toml)).data.get("gateway")
-            listen = gateway.get("listen") if isinstance(gateway, dict) else None
+            _, gateway = _gateway_in(cortex_toml)
+            listen = gateway.get("listen")
     host, _, port = listen.rpartition(":") if isinstance(listen, str) else ("", "", "")
     return f"{host if host not in ANYWHERE else 'HOST'}:{port or 'PORT'}"
 
@@ -82,10 +82,16 @@ def _named_in(cortex_toml: Path | None, data: Path, environ: Mapping[str, str]) 
     """As the environment says, else cortex.toml, of which nothing else is judged here."""
     named: Any = environ.get(VARIABLE)
     if cortex_toml is not None:
-        document = Document(read_text(cortex_toml), str(cortex_toml))
-        gateway = document.data.get("gateway")
-        written = gateway.get("keys", "") if isinstance(gateway, dict) else ""
+        document, gateway = _gateway_in(cortex_toml)
+        written = gateway.get("keys", "")
         if not isinstance(written, str):
             raise document.error(("gateway", "keys"), "must be the path of a file, in quotes")
         named = written if named is None else named
     return keyfile.keys_at(named or "", cortex_toml, data).path
+
+
+def _gateway_in(cortex_toml: Path) -> tuple[Document, dict[str, Any]]:
+    """The file, and what it says of the gateway."""
+    document = Document(read_text(cortex_toml), str(cortex_toml))
+    gateway = document.data.get("gateway")
+    return document, gateway if isinstance(gateway, dict) else {}

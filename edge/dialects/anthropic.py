@@ -15,7 +15,7 @@ from cortex.edge.dialects.anthropic_stream import MessageStream
 from cortex.edge.dialects.anthropic_turns import has_prefill, turns_of
 from cortex.edge.dialects.decoding import ABSENT, invalid, unsupported
 from cortex.edge.dialects.dialect import Answered, Asked
-from cortex.edge.dialects.efforts import OFF, Wish, effort_of, effort_of_budget, wish_of
+from cortex.edge.dialects.efforts import Wish, effort_of, effort_of_budget, wish_of
 from cortex.edge.dialects.fields import (
     MAX_OUTPUT,
     SEED_MASK,
@@ -27,7 +27,7 @@ from cortex.edge.dialects.fields import (
 )
 from cortex.edge.dialects.offering import Offering
 from cortex.edge.dialects.schema_check import check_schemas
-from cortex.protocol.request import Chat, ResponseFormat, Sampling, ToolChoice, ToolSpec, Turn
+from cortex.protocol.request import NO_THINKING, Chat, ResponseFormat, Sampling, ToolChoice, ToolSpec, Turn
 
 OWN = (None, "custom")
 """Types of tools that their client runs and describes itself."""
@@ -173,10 +173,10 @@ def _wish(body: Body, turns: tuple[Turn, ...]) -> Wish:
             return Wish(thinking=False, effort="none")
         case "between_tools":
             effort = effort or "high"  # said always, or the beginning of every other prompt would be another
-            return Wish(turns[-1].role == "tool" and effort not in OFF, effort)
+            return Wish(turns[-1].role == "tool" and effort not in NO_THINKING, effort)
         case "enabled" if effort is None and budget is not None:
             effort = effort_of_budget(budget)
-    return Wish(effort not in OFF, effort)
+    return Wish(effort not in NO_THINKING, effort)
 
 
 def _response_format(body: Body) -> ResponseFormat:

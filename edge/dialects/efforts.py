@@ -8,11 +8,9 @@ from __future__ import annotations
 from typing import NamedTuple, get_args
 
 from cortex.edge.dialects.decoding import invalid
-from cortex.protocol.request import Effort
+from cortex.protocol.request import NO_THINKING, Effort
 
 EFFORTS: dict[str, Effort] = {effort: effort for effort in get_args(Effort)}
-OFF = ("none", "minimal")
-"""Efforts that mean: answer without thinking."""
 STEPS: tuple[tuple[int, Effort], ...] = ((4096, "low"), (16_384, "medium"))
 """Budgets below these many tokens, and the effort that each is; any larger one is high."""
 
@@ -35,7 +33,7 @@ def effort_of(given: str | None, param: str) -> Effort | None:
 
 def wish_of(effort: Effort | None) -> Wish:
     """What an effort alone says."""
-    return Wish(None if effort is None else effort not in OFF, effort)
+    return Wish(None if effort is None else effort not in NO_THINKING, effort)
 
 
 def effort_of_budget(tokens: int) -> Effort:

@@ -24,6 +24,7 @@ from cortex.edge.dialects import (
     openai_responses_settings,
     openai_sampling,
 )
+from cortex.protocol.request import NO_THINKING
 
 
 class Meaning(NamedTuple):
@@ -50,7 +51,7 @@ MOST = _says("Tokens of the answer; a number that there is no room for is cut.",
 MESSAGES = _says("The conversation, its oldest message first.", minItems=1, maxItems=fields.MAX_MESSAGES)
 TOOLS = _says("What the model may call.")
 PARALLEL = _says("False: at most one call in an answer.")
-OFF = ", ".join(f"`{word}`" for word in efforts.OFF)
+OFF = ", ".join(f"`{word}`" for word in NO_THINKING)
 EFFORT = _says(
     f"How hard to think, in the nearest word that the model's template knows. {OFF}: answer without thinking.",
     enum=tuple(efforts.EFFORTS),

@@ -66,10 +66,6 @@ class Answer:
             counts[MADE] = self._calls
         return counts
 
-    def complete(self, reason: FinishReason = "stop") -> list[Piece]:
-        """Nothing may follow what was said: it ends."""
-        return self._end(reason)
-
     def push(self, token: int, *, last: bool, complete: bool = False) -> list[Piece]:
         """Take the next token; `last` if there is room for no other, `complete` if nothing may follow it.
 
@@ -82,7 +78,7 @@ class Answer:
         if not by_itself:
             pieces = self._say(self._detokenizer.push(token))
         if by_itself or last or complete or self._stops.matched or self._called:
-            pieces += self._end("stop" if by_itself or complete or self._called else "length")
+            pieces += self.complete("stop" if by_itself or complete or self._called else "length")
         broken = self._parser.malformed
         # A call that the limit or the client's own stop string cut short is no mistake of the model's.
         if broken is not None and (by_itself or not self.ended):
@@ -91,6 +87,22 @@ class Answer:
                 f"The model wrote a tool call that cannot be read ({broken}); try again.",
             )
         return pieces
+
+    def complete(self, reason: FinishReason = "stop") -> list[Piece]:
+        """Nothing may follow what was said: let go of everything held back. It may turn out to hold a stop string."""
+        pieces: list[Piece] = []
+        if not (self._stops.matched or self._called):
+            pieces += self._say(self._detokenizer.finish())
+        if not (self._stops.matched or self._called):
+            pieces += self._shown(self._parser.finish(cut=reason != "stop"))
+        pieces += _text(self._stops.finish())
+        stop = self._stops.matched
+        self.ended = True
+        if stop:
+            reason = "stop"
+        elif self._calls and reason == "stop":
+            reason = "tool_calls"
+        return [*pieces, Finish(reason, stop, self._window and reason == "length")]
 
     @property
     def _called(self) -> bool:
@@ -118,22 +130,6 @@ class Answer:
                 shown.append(piece)
         self._calls += sum(isinstance(piece, ToolEnd) for piece in shown)
         return shown
-
-    def _end(self, reason: FinishReason) -> list[Piece]:
-        """Let go of everything held back. It may turn out to hold a stop string."""
-        pieces: list[Piece] = []
-        if not (self._stops.matched or self._called):
-            pieces += self._say(self._detokenizer.finish())
-        if not (self._stops.matched or self._called):
-            pieces += self._shown(self._parser.finish(cut=reason != "stop"))
-        pieces += _text(self._stops.finish())
-        stop = self._stops.matched
-        self.ended = True
-        if stop:
-            reason = "stop"
-        elif self._calls and reason == "stop":
-            reason = "tool_calls"
-        return [*pieces, Finish(reason, stop, self._window and reason == "length")]
 
 
 def _text(text: str) -> list[Piece]:

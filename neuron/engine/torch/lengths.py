@@ -19,9 +19,12 @@ WORTH = 2
 
 
 def beyond(text: str, tokenizer: Any, context: int) -> int:
-    """About how many tokens a text has that is longer than `WORTH` times `context`; else 0, and it may be tokenized."""
+    """About how many tokens a text has that is longer than `WORTH` times `context`; else 0, and it may be tokenized.
+
+    One of no more characters than that is not counted: what tokenizing it takes is bounded already.
+    """
     count = 0
-    for start in range(0, len(text), PIECE) if len(text) > PIECE else ():
+    for start in range(0, len(text), PIECE) if len(text) > max(PIECE, WORTH * context) else ():
         count += _tokens(text[start : start + PIECE], tokenizer)
         if count > WORTH * context:
             return _whole(count, start + PIECE, text)

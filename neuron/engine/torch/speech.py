@@ -10,6 +10,7 @@ from cortex.neuron.config import ModelSettings
 from cortex.neuron.engine.torch.detokenize import Decode
 from cortex.neuron.engine.torch.forcing import THOUGHTS, Thought, thought_of
 from cortex.neuron.engine.torch.preflight import refused
+from cortex.neuron.engine.torch.thinking import switched
 from cortex.protocol.request import Chat
 from cortex.protocol.toolcalls import KNOWN, markers_of
 from cortex.protocol.toolcalls.detect import PLAIN, THINK, family_of
@@ -41,8 +42,7 @@ class Speech:
         """
         said = json.loads(request.template_options)
         asked = self.family in THOUGHTS if request.thinking is None else request.thinking
-        wanted = said.get("enable_thinking", said.get("thinking", asked))
-        if not wanted or self.thought is None:
+        if not switched(said, otherwise=asked) or self.thought is None:
             return None
         row = FAMILIES.get(self.family)
         marks = tuple(mark for pair in (row.thinking if row else ()) for mark in pair)

@@ -16,7 +16,7 @@ from typing import Any, get_args
 
 from jinja2 import Environment, TemplateError, meta, nodes
 
-from cortex.protocol.request import Chat, Effort
+from cortex.protocol.request import NO_THINKING, Chat, Effort
 
 SWITCHES = ("enable_thinking", "thinking")
 WORDS = ("reasoning_effort", "thinking_effort")
@@ -24,8 +24,6 @@ MODE = "thinking_mode"
 BUDGET = "thinking_budget"
 
 LADDER: tuple[str, ...] = get_args(Effort)
-WITHOUT = ("none", "minimal")
-"""Efforts that mean: no thinking."""
 REFUSALS = ("none", "no_think", "minimal")
 """What templates call no thinking, where that is a word of the effort's."""
 USUAL = frozenset({"low", "medium", "high"})
@@ -52,12 +50,12 @@ class Dial:
 
     def word(self, effort: str, *, switched: bool) -> str | None:
         """The template's word for this effort; None where the name is better left out: there is a switch for that."""
-        if effort in WITHOUT:
+        if effort in NO_THINKING:
             if effort in self.words or self.refusals:
                 return effort if effort in self.words else self.refusals[0]
             if switched:
                 return None
-        known = [step for step, word in enumerate(LADDER) if word in self.words and word not in WITHOUT]
+        known = [step for step, word in enumerate(LADDER) if word in self.words and word not in NO_THINKING]
         at = LADDER.index(effort)
         if not known or not (self.closed or known[0] <= at <= known[-1]):
             return effort  # templates that ask for some words alone take all others for what is usual
@@ -81,8 +79,7 @@ def options_of(request: Chat, template: str, given: Mapping[str, Any]) -> dict[s
     """
     dials = dials_of(template)
     effort, thinks = request.effort, request.thinking
-    said = [given[name] for name in SWITCHES if name in given]
-    switch = said[0] if said else bool(thinks)
+    switch = switched(given, otherwise=bool(thinks))
     options: dict[str, Any] = dict.fromkeys((SWITCHES[0], *dials.switches), switch)
     if effort is None and thinks is False:
         effort = "none"
@@ -98,6 +95,11 @@ def options_of(request: Chat, template: str, given: Mapping[str, Any]) -> dict[s
     if dials.budget and effort is not None:
         options[BUDGET] = BUDGETS.get(effort, UNLIMITED)
     return {**options, **given}
+
+
+def switched(given: Mapping[str, Any], *, otherwise: bool) -> Any:
+    """Whether thinking is on, as a client tells the template itself, by whichever name."""
+    return next((given[name] for name in SWITCHES if name in given), otherwise)
 
 
 @lru_cache(maxsize=64)
@@ -135,7 +137,7 @@ def _dial(name: str, tree: nodes.Template) -> Dial:
                 words |= set(_texts(operand.expr))
                 closed = closed or operand.op == "notin"
     said = any(found.name in aliases for one in tree.find_all(nodes.Output) for found in _values(one))
-    if said and len(words.intersection(LADDER).difference(WITHOUT)) < 2:
+    if said and len(words.intersection(LADDER).difference(NO_THINKING)) < 2:
         words |= USUAL
     return Dial(name, frozenset(words), closed or said)
 

@@ -48,6 +48,17 @@ class Rig:
         assert router.poll(2000)
         self.plane.receive(router, 0.0)
 
+    def calling(self, port: int) -> PeerPlane:
+        """Another plane, which listens to nobody and calls one broker."""
+        return PeerPlane(
+            self.context,
+            b"broker-t",
+            "",
+            (f"tcp://127.0.0.1:{port}",),
+            beat=lambda: m.PeerBeat(name="a"),
+            handle=lambda _event, _now: None,
+        )
+
     def _take(self, message: Struct, reply: Reply, _now: float) -> None:
         self.taken.append(message)
         reply(m.StatusQuery())
@@ -88,14 +99,7 @@ def test_an_answer_that_cannot_be_read_leaves_the_operator_to_the_deadline(rig: 
     """The other broker's answer of a later version is dropped; the operator is told in time that none came."""
     with rig.context.socket(zmq.ROUTER) as other:
         port = other.bind_to_random_port("tcp://127.0.0.1")
-        plane = PeerPlane(
-            rig.context,
-            b"broker-t",
-            "",
-            (f"tcp://127.0.0.1:{port}",),
-            beat=lambda: m.PeerBeat(name="a"),
-            handle=lambda _event, _now: None,
-        )
+        plane = rig.calling(port)
         (dealer,) = plane.sockets
         assert dealer.poll(2000, zmq.POLLOUT)
         plane.tick(0.0)
@@ -118,14 +122,7 @@ def test_a_broker_that_is_silent_is_called_anew(rig: Rig) -> None:
     """Under another routing id, over another socket, of which whoever polls is told; then it is asked there."""
     with rig.context.socket(zmq.ROUTER) as other:
         port = other.bind_to_random_port("tcp://127.0.0.1")
-        plane = PeerPlane(
-            rig.context,
-            b"broker-t",
-            "",
-            (f"tcp://127.0.0.1:{port}",),
-            beat=lambda: m.PeerBeat(name="a"),
-            handle=lambda _event, _now: None,
-        )
+        plane = rig.calling(port)
         replaced: list[tuple[Socket, Socket]] = []
         plane.replaced = lambda old, new: replaced.append((old, new))
         (first,) = plane.sockets

@@ -14,12 +14,6 @@ PATH = "/v1/responses"
 HI = {"model": "demo", "input": "hi"}
 
 
-def fetch(world, path, method="GET", query="", **headers):
-    exchange = Exchange(world.app, method, f"{PATH}/{path}", headers=headers)
-    exchange.scope["query_string"] = query.encode()
-    return exchange.done()
-
-
 def test_the_response_begins_while_its_client_waits():
     """Queued is enough; then comments, and a late failure is an event of its own kind."""
 
